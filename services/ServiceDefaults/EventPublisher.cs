@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using JasperFx.Events;
+using JasperFx.Events.Daemon;
+using JasperFx.Events.Projections;
+using Marten;
+using Marten.Events.Daemon;
+using Marten.Events.Daemon.Internals;
+using Marten.Subscriptions;
+using MassTransit;
+using Microsoft.Extensions.Logging;
+using Polly;
+using Polly.Retry;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>
+/// What a stored event tells the other services: no message, one, or several. Pure but for the log itself, which it may
+/// read through <paramref name="log"/> where the event alone does not say enough.
+/// </summary>
+public delegate ValueTask<IReadOnlyList<object>> PublishMap(IEvent stored, IQuerySession log, CancellationToken cancellation);
+
+/// <summary>
+/// The relay: reads the log in order and publishes what the service's map says. The event log is the outbox, so nothing
+/// can be lost between append and publish. At least once; the message id is the event id, so that a consumer knows a
+/// repeat. A publish is mandatory and confirmed: a message that no queue takes is an error here, tried again until one does.
+/// </summary>
+internal sealed class EventPublisher(PublishMap map, IBus bus, ILogger<EventPublisher> logger, TimeProvider time) : ISubscription
+{
+    public static readonly ActivitySource Activities = new("Huzhu.Relay");
+    private static readonly Meter Meter = new("Huzhu.Relay");
+    private static readonly Counter<long> Published = Meter.CreateCounter<long>("huzhu.relay.published", description: "Messages confirmed by the broker");
+    private static readonly Histogram<double> Lag = Meter.CreateHistogram<double>("huzhu.relay.lag", "s", "From the event's commit to the broker's confirm");
+
+    private readonly ResiliencePipeline _retry = new ResiliencePipelineBuilder()
+        .AddRetry(new RetryStrategyOptions
+        {
+            MaxRetryAttempts = int.MaxValue,
+            BackoffType = DelayBackoffType.Exponential,
+            Delay = TimeSpan.FromMilliseconds(100),
+            MaxDelay = TimeSpan.FromSeconds(5),
+            UseJitter = true,
+            OnRetry = retry =>
+            {
+                logger.LogWarning(retry.Outcome.Exception, "The relay could not publish and tries again (attempt {Attempt})", retry.AttemptNumber + 1);
+                return ValueTask.CompletedTask;
+            },
+        })
+        // A broker that is blocked by an alarm answers nothing at all, and no error either.
+        .AddTimeout(TimeSpan.FromSeconds(10))
+        .Build();
+
+    public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
+        IDocumentOperations operations, CancellationToken cancellationToken)
+    {
+        var sends = new List<Task>(page.Events.Count);
+        foreach (var stored in page.Events)
+        {
+            var messages = await map(stored, operations, cancellationToken);
+            for (var index = 0; index < messages.Count; index++)
+                sends.Add(PublishAsync(stored, messages[index], index, cancellationToken));
+        }
+        await Task.WhenAll(sends);
+        return NullChangeListener.Instance;
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private async Task PublishAsync(IEvent stored, object message, int index, CancellationToken cancellation)
+    {
+        var messageId = index == 0 ? stored.Id : DeterministicId.Of(stored.Id, index.ToString());
+        using var activity = Activities.StartActivity($"relay {message.GetType().Name}", ActivityKind.Internal, TraceParentOf(stored));
+        activity?.SetTag("huzhu.event.id", stored.Id);
+        await _retry.ExecuteAsync(async (state, token) =>
+        {
+            var (bus, message, messageId) = state;
+            await bus.Publish(message, message.GetType(), context =>
+            {
+                context.MessageId = messageId;
+                if (context.TryGetPayload<RabbitMqSendContext>(out var rabbit))
+                    rabbit.Mandatory = true;
+            }, token);
+        }, (bus, message, messageId), cancellation);
+        Published.Add(1);
+        Lag.Record(Math.Max(0, (time.GetUtcNow() - stored.Timestamp).TotalSeconds));
+    }
+
+    private static ActivityContext TraceParentOf(IEvent stored) =>
+        stored.Headers?.TryGetValue(Cause.TraceParentHeader, out var value) == true
+        && ActivityContext.TryParse(value?.ToString(), null, isRemote: true, out var parent)
+            ? parent
+            : default;
+}

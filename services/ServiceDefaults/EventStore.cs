@@ -1,0 +1,157 @@
+using System.Diagnostics;
+using JasperFx;
+using JasperFx.Events;
+using JasperFx.Events.Daemon;
+using JasperFx.Events.Daemon.HighWater;
+using Marten;
+using Marten.Services;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Npgsql;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>
+/// A service's event store: Marten on the service's own PostgreSQL database, set so that no event is passed over in
+/// silence, and with a relay that wakes on commit. The reasons stand in docs/adr/0001 and 0002.
+/// </summary>
+public static class EventStore
+{
+    /// <summary>The database schema that holds everything of a service.</summary>
+    public const string Schema = "huzhu";
+
+    /// <param name="eventTypes">Every event type of the service; <see cref="EventsOf{T}"/> finds those of one stream.</param>
+    /// <param name="publish">The service's <c>Publishing.Map</c>: what each stored event tells the other services.</param>
+    /// <param name="configure">Projections, extra tables and indexes of the service.</param>
+    public static IHostApplicationBuilder AddEventStore(this IHostApplicationBuilder builder,
+        IEnumerable<Type> eventTypes, PublishMap publish, Action<StoreOptions>? configure = null)
+    {
+        var wakeup = new RelayWakeup();
+        var dataSource = BuildDataSource(builder.Configuration);
+        builder.Services.AddSingleton(dataSource);
+        builder.Services.AddSingleton(publish);
+        var marten = builder.Services.AddMarten(options =>
+        {
+            options.Connection(dataSource);
+            options.DatabaseSchemaName = Schema;
+            options.AutoCreateSchemaObjects = AutoCreate.None;
+            options.UseSystemTextJsonForSerialization(Weasel.Core.EnumStorage.AsString, Weasel.Core.Casing.CamelCase);
+            options.DisableNpgsqlLogging = true;
+
+            options.Events.AppendMode = EventAppendMode.QuickWithServerTimestamps;
+            options.Events.EnableUniqueIndexOnEventId = true;
+            options.Events.UseAdvisoryLockTransaction = true;
+            options.Events.MetadataConfig.CorrelationIdEnabled = true;
+            options.Events.MetadataConfig.CausationIdEnabled = true;
+            options.Events.MetadataConfig.HeadersEnabled = true;
+            options.Events.AddEventTypes(eventTypes);
+
+            options.Projections.Errors.SkipApplyErrors = false;
+            options.Projections.Errors.SkipSerializationErrors = false;
+            options.Projections.Errors.SkipUnknownEvents = false;
+            options.Projections.LeadershipPollingTime = 1000;
+            options.Projections.StaleSequenceThreshold = TimeSpan.FromMilliseconds(500);
+            options.Projections.FastPollingTime = TimeSpan.FromMilliseconds(25);
+            options.Projections.SlowPollingTime = TimeSpan.FromMilliseconds(25);
+            options.Projections.Wakeup = wakeup;
+            options.Listeners.Add(wakeup);
+
+            options.Storage.ExtendedSchemaObjects.Add(Timers.Table());
+            options.Storage.ExtendedSchemaObjects.Add(PersonalDataVault.KeyTable());
+            configure?.Invoke(options);
+        })
+        .UseLightweightSessions()
+        .AddSubscriptionWithServices<EventPublisher>(ServiceLifetime.Singleton, subscription =>
+        {
+            subscription.Name = "Relay";
+            subscription.Options.BatchSize = 500;
+        })
+        .AddAsyncDaemon(DaemonMode.HotCold);
+        if (AppliesSchema(builder))
+            marten.ApplyAllDatabaseChangesOnStartup();
+        return builder;
+    }
+
+    /// <summary>Every event of one stream: the sealed records that derive from <typeparamref name="T"/>.</summary>
+    public static IEnumerable<Type> EventsOf<T>() =>
+        typeof(T).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(T)));
+
+    /// <summary>
+    /// Marks the events of an append with what caused them, so that a trace goes on from the log and an auditor can
+    /// follow causes across services.
+    /// </summary>
+    public static StreamAction CausedBy(this StreamAction action, Cause cause)
+    {
+        foreach (var stored in action.Events)
+        {
+            stored.CausationId ??= cause.CausationId;
+            if (cause.TraceParent is not null)
+                stored.SetHeader(Cause.TraceParentHeader, cause.TraceParent);
+        }
+        return action;
+    }
+
+    private static bool AppliesSchema(IHostApplicationBuilder builder) =>
+        builder.Configuration.GetValue("EventStore:ApplySchema", !builder.Environment.IsProduction());
+
+    private static NpgsqlDataSource BuildDataSource(IConfiguration configuration)
+    {
+        var text = configuration.GetConnectionString("EventStore");
+        if (string.IsNullOrWhiteSpace(text))
+            throw new InvalidOperationException("ConnectionStrings:EventStore is missing: set it to the connection string of the service's own database.");
+        NpgsqlDataSourceBuilder builder;
+        try
+        {
+            builder = new NpgsqlDataSourceBuilder(text);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new InvalidOperationException($"ConnectionStrings:EventStore cannot be read: {exception.Message}", exception);
+        }
+        // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
+        builder.ConnectionStringBuilder.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=5000";
+        return builder.Build();
+    }
+}
+
+/// <summary>What made an event happen: the trace, and the id of the message or request behind it.</summary>
+public readonly record struct Cause(string? TraceParent, string? CausationId)
+{
+    public const string TraceParentHeader = "traceparent";
+
+    /// <summary>The cause of what runs now; <paramref name="causationId"/> is the message's id where a message is behind it.</summary>
+    public static Cause Current(string? causationId = null) => new(Activity.Current?.Id, causationId ?? Activity.Current?.TraceId.ToString());
+}
+
+/// <summary>
+/// Wakes the relay when this process commits events. Appends of other replicas are found by polling. Measured against
+/// polling alone and against NOTIFY, which serialises commits; see docs/adr/0001.
+/// </summary>
+internal sealed class RelayWakeup : DocumentSessionListenerBase, IDaemonWakeup
+{
+    private readonly SemaphoreSlim _signal = new(0, 1);
+
+    public override Task AfterCommitAsync(IDocumentSession session, IChangeSet commit, CancellationToken token)
+    {
+        if (commit.GetStreams().Any())
+            Pulse();
+        return Task.CompletedTask;
+    }
+
+    public Task WaitAsync(TimeSpan timeout, CancellationToken token) => _signal.WaitAsync(timeout, token);
+
+    public void Dispose() => _signal.Dispose();
+
+    private void Pulse()
+    {
+        try
+        {
+            _signal.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Already awake.
+        }
+    }
+}

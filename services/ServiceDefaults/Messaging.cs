@@ -1,0 +1,87 @@
+using System.Text.Json;
+using MassTransit;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Npgsql;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>
+/// The bus: MassTransit on RabbitMQ, quorum queues named with the service's prefix, publisher confirms, persistent
+/// messages. A consumer that fails because a server is away waits and tries again for as long as it takes; one that
+/// fails for any other reason gets three more tries, then the message goes to the queue's <c>_error</c> with the reason
+/// in its headers (<c>MT-Fault-Message</c>), and never blocks the next.
+/// </summary>
+public static class Messaging
+{
+    private const ushort Prefetch = 64;
+
+    /// <param name="service">The service's name, in lower case: the prefix of its queues.</param>
+    /// <param name="addConsumers">Adds the consumers with their definitions.</param>
+    /// <param name="configureBroker">Exchanges and endpoints beside the conventional ones.</param>
+    public static IHostApplicationBuilder AddMessaging(this IHostApplicationBuilder builder, string service,
+        Action<IBusRegistrationConfigurator> addConsumers,
+        Action<IBusRegistrationContext, IRabbitMqBusFactoryConfigurator>? configureBroker = null)
+    {
+        var broker = BrokerUri(builder.Configuration);
+        builder.Services.Configure<MassTransitHostOptions>(options =>
+        {
+            // Requests are taken in while the broker is away; the relay publishes when it is back.
+            options.WaitUntilStarted = false;
+            options.StopTimeout = TimeSpan.FromSeconds(20);
+            options.ConsumerStopTimeout = TimeSpan.FromSeconds(15);
+        });
+        builder.Services.AddMassTransit(bus =>
+        {
+            bus.DisableUsageTelemetry();
+            bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(service, includeNamespace: false));
+            addConsumers(bus);
+            bus.AddConfigureEndpointsCallback((_, _, endpoint) =>
+            {
+                if (endpoint is IRabbitMqReceiveEndpointConfigurator queue)
+                    queue.SetQuorumQueue();
+                endpoint.PrefetchCount = Prefetch;
+                endpoint.UseMessageRetry(retry =>
+                {
+                    retry.Ignore<JsonException>();
+                    retry.Handle<Exception>(exception => !IsServerAway(exception));
+                    retry.Intervals(50, 250, 1000);
+                });
+                endpoint.UseMessageRetry(retry =>
+                {
+                    retry.Handle<Exception>(IsServerAway);
+                    retry.Exponential(int.MaxValue, TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(15), TimeSpan.FromMilliseconds(400));
+                });
+            });
+            bus.UsingRabbitMq((context, rabbit) =>
+            {
+                rabbit.Host(broker, host =>
+                {
+                    host.PublisherConfirmation = true;
+                    host.Heartbeat(TimeSpan.FromSeconds(5));
+                });
+                configureBroker?.Invoke(context, rabbit);
+                rabbit.ConfigureEndpoints(context);
+            });
+        });
+        return builder;
+    }
+
+    /// <summary>The broker's address.</summary>
+    /// <exception cref="InvalidOperationException">It is missing or not an AMQP address.</exception>
+    public static Uri BrokerUri(IConfiguration configuration) =>
+        Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) && uri.Scheme is "amqp" or "amqps"
+            ? uri
+            : throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
+
+    /// <summary>Whether the failure is a server's that is away or overloaded, so that the same message may succeed later.</summary>
+    public static bool IsServerAway(Exception exception) => exception switch
+    {
+        NpgsqlException { IsTransient: true } => true,
+        Marten.Exceptions.MartenCommandException { InnerException: { } inner } => IsServerAway(inner),
+        TimeoutException or HttpRequestException or Polly.CircuitBreaker.BrokenCircuitException or Polly.Timeout.TimeoutRejectedException => true,
+        AggregateException aggregate => aggregate.InnerExceptions.Any(IsServerAway),
+        _ => false,
+    };
+}

@@ -1,0 +1,137 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Marten;
+using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Configuration;
+using Npgsql;
+using Weasel.Postgresql.Tables;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>Personal data as it is stored: ciphertext that only its person's key opens. In JSON a base64 string.</summary>
+[JsonConverter(typeof(ProtectedConverter))]
+public readonly record struct Protected(string CipherText);
+
+public sealed class ProtectedConverter : JsonConverter<Protected>
+{
+    public override Protected Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetString() ?? "");
+    public override void Write(Utf8JsonWriter writer, Protected value, JsonSerializerOptions options) => writer.WriteStringValue(value.CipherText);
+}
+
+/// <summary>
+/// Encrypts personal data inside events: AES-256-GCM with a data key per person; the data keys lie in their own table,
+/// wrapped by a master key from outside the database. Deleting a person's key erases the person, and the log stays whole.
+/// </summary>
+public sealed class PersonalDataVault
+{
+    private const int NonceBytes = 12;
+    private const int TagBytes = 16;
+
+    private readonly NpgsqlDataSource _database;
+    private readonly byte[][] _masterKeys;
+    private readonly MemoryCache _keys = new(new MemoryCacheOptions { SizeLimit = 20_000 });
+    private static readonly TimeSpan KeyLifetime = TimeSpan.FromMinutes(1);
+
+    public PersonalDataVault(NpgsqlDataSource database, IConfiguration configuration)
+    {
+        _database = database;
+        var previous = configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren()
+            .Select(child => Security.ReadKey(configuration, child.Path, required: true)!);
+        _masterKeys = [Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!, .. previous];
+    }
+
+    public static Table KeyTable()
+    {
+        var table = new Table($"{EventStore.Schema}.person_keys");
+        table.AddColumn<Guid>("person_id").AsPrimaryKey();
+        table.AddColumn("wrapped_key", "bytea").NotNull();
+        return table;
+    }
+
+    /// <summary>Encrypts for one person; makes the person's key when there is none yet.</summary>
+    public async Task<Protected> ProtectAsync<T>(Guid personId, T value, CancellationToken cancellation)
+    {
+        var key = await FindKeyAsync(personId, cancellation) ?? await CreateKeyAsync(personId, cancellation);
+        return new Protected(Convert.ToBase64String(Seal(key, personId, JsonSerializer.SerializeToUtf8Bytes(value, JsonSerializerOptions.Web))));
+    }
+
+    /// <summary>Decrypts; null when the person was erased.</summary>
+    /// <exception cref="CryptographicException">The data was changed, or belongs to somebody else.</exception>
+    public async Task<T?> RevealAsync<T>(Guid personId, Protected data, CancellationToken cancellation) where T : class =>
+        await FindKeyAsync(personId, cancellation) is { } key
+            ? JsonSerializer.Deserialize<T>(Open(key, personId, Convert.FromBase64String(data.CipherText)), JsonSerializerOptions.Web)
+            : null;
+
+    /// <summary>Deletes the person's key. What was encrypted with it can never be read again, here at once, elsewhere within a minute.</summary>
+    public async Task EraseAsync(Guid personId, CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"delete from {EventStore.Schema}.person_keys where person_id = $1");
+        command.Parameters.AddWithValue(personId);
+        await command.ExecuteNonQueryAsync(cancellation);
+        _keys.Remove(personId);
+    }
+
+    private async Task<byte[]?> FindKeyAsync(Guid personId, CancellationToken cancellation)
+    {
+        if (_keys.TryGetValue(personId, out byte[]? cached))
+            return cached;
+        await using var command = _database.CreateCommand($"select wrapped_key from {EventStore.Schema}.person_keys where person_id = $1");
+        command.Parameters.AddWithValue(personId);
+        return await command.ExecuteScalarAsync(cancellation) is byte[] wrapped ? Remember(personId, Unwrap(personId, wrapped)) : null;
+    }
+
+    private async Task<byte[]> CreateKeyAsync(Guid personId, CancellationToken cancellation)
+    {
+        var wrapped = Seal(_masterKeys[0], personId, RandomNumberGenerator.GetBytes(32));
+        // Two callers may make a key for the same person at once; whichever row is there afterwards is the key.
+        await using var command = _database.CreateCommand($"""
+            with made as (insert into {EventStore.Schema}.person_keys (person_id, wrapped_key) values ($1, $2)
+                          on conflict do nothing returning wrapped_key)
+            select wrapped_key from made
+            """);
+        command.Parameters.AddWithValue(personId);
+        command.Parameters.AddWithValue(wrapped);
+        if (await command.ExecuteScalarAsync(cancellation) is byte[] made)
+            return Remember(personId, Unwrap(personId, made));
+        return await FindKeyAsync(personId, cancellation)
+            ?? throw new InvalidOperationException("The person's key vanished while it was being made.");
+    }
+
+    private byte[] Remember(Guid personId, byte[] key) =>
+        _keys.Set(personId, key, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = KeyLifetime });
+
+    private byte[] Unwrap(Guid personId, byte[] wrapped)
+    {
+        foreach (var masterKey in _masterKeys)
+        {
+            try
+            {
+                return Open(masterKey, personId, wrapped);
+            }
+            catch (AuthenticationTagMismatchException)
+            {
+                // Wrapped by another master key of the rotation; try the next.
+            }
+        }
+        throw new CryptographicException("No master key opens the data key of a person. Was PersonalData:MasterKey changed without keeping the previous one?");
+    }
+
+    private static byte[] Seal(byte[] key, Guid personId, byte[] plain)
+    {
+        var sealedBytes = new byte[NonceBytes + TagBytes + plain.Length];
+        var nonce = sealedBytes.AsSpan(0, NonceBytes);
+        RandomNumberGenerator.Fill(nonce);
+        using var aes = new AesGcm(key, TagBytes);
+        aes.Encrypt(nonce, plain, sealedBytes.AsSpan(NonceBytes + TagBytes), sealedBytes.AsSpan(NonceBytes, TagBytes), personId.ToByteArray());
+        return sealedBytes;
+    }
+
+    private static byte[] Open(byte[] key, Guid personId, byte[] sealedBytes)
+    {
+        var plain = new byte[sealedBytes.Length - NonceBytes - TagBytes];
+        using var aes = new AesGcm(key, TagBytes);
+        aes.Decrypt(sealedBytes.AsSpan(0, NonceBytes), sealedBytes.AsSpan(NonceBytes + TagBytes), sealedBytes.AsSpan(NonceBytes, TagBytes), plain, personId.ToByteArray());
+        return plain;
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using OpenTelemetry;
+using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>
+/// Traces follow one need from HTTP through the log and the broker to the notification; metrics at <c>/metrics</c>.
+/// Everything goes to an OTLP collector when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set.
+/// </summary>
+public static class Telemetry
+{
+    public static IHostApplicationBuilder AddHuzhuTelemetry(this IHostApplicationBuilder builder, string service)
+    {
+        var exports = !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        var telemetry = builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService($"huzhu-{service}"))
+            .WithMetrics(metrics => metrics
+                .AddAspNetCoreInstrumentation()
+                .AddHttpClientInstrumentation()
+                .AddRuntimeInstrumentation()
+                .AddMeter("Huzhu.*", "MassTransit", "Npgsql", "Polly")
+                .AddPrometheusExporter())
+            .WithTracing(tracing => tracing
+                .AddSource("Huzhu.*", "MassTransit")
+                .AddAspNetCoreInstrumentation(options => options.Filter = context =>
+                    !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
+                .AddHttpClientInstrumentation()
+                .AddNpgsql());
+        if (exports)
+        {
+            telemetry.UseOtlpExporter();
+            builder.Logging.AddOpenTelemetry(logging => logging.IncludeFormattedMessage = true);
+        }
+        return builder;
+    }
+}

@@ -1,0 +1,124 @@
+using Marten;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Weasel.Postgresql;
+using Weasel.Postgresql.Tables;
+
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>
+/// What a durable timer does when it fires. It is told the subject, looks at the subject's state, and decides whether
+/// the timer still means anything. It may be told twice.
+/// </summary>
+public interface ITimerHandler
+{
+    /// <summary>The kind of timer that this handles: a kebab-case word.</summary>
+    string Kind { get; }
+    Task HandleAsync(Guid subject, CancellationToken cancellation);
+}
+
+/// <summary>
+/// Durable timers: rows with a due time, scheduled in the transaction of the events that ask for them, taken with
+/// <c>FOR UPDATE SKIP LOCKED</c> by any replica under a lease. A timer is never cancelled.
+/// </summary>
+public static class Timers
+{
+    private const string Name = EventStore.Schema + ".timers";
+
+    public static Table Table()
+    {
+        var table = new Table(Name);
+        table.AddColumn<Guid>("id").AsPrimaryKey();
+        table.AddColumn<string>("kind").NotNull();
+        table.AddColumn<Guid>("subject").NotNull();
+        table.AddColumn<DateTimeOffset>("due_at").NotNull();
+        table.AddColumn<int>("attempts").NotNull().DefaultValue(0);
+        table.Indexes.Add(new IndexDefinition("timers_due_at") { Columns = ["due_at"] });
+        return table;
+    }
+
+    /// <summary>Schedules within the session's transaction.</summary>
+    public static void Schedule(this IDocumentOperations session, string kind, Guid subject, DateTimeOffset dueAt) =>
+        session.QueueSqlCommand($"insert into {Name} (id, kind, subject, due_at) values (?, ?, ?, ?)",
+            Guid.CreateVersion7(), kind, subject, dueAt.ToUniversalTime());
+
+    public static IServiceCollection AddTimer<THandler>(this IServiceCollection services) where THandler : class, ITimerHandler
+    {
+        services.AddSingleton<ITimerHandler, THandler>();
+        if (services.All(service => service.ImplementationType != typeof(TimerLoop)))
+            services.AddHostedService<TimerLoop>();
+        return services;
+    }
+
+    private sealed class TimerLoop(NpgsqlDataSource database, IEnumerable<ITimerHandler> handlers, TimeProvider time, ILogger<TimerLoop> logger)
+        : BackgroundService
+    {
+        private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
+        private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+        private const int Page = 64;
+
+        private readonly Dictionary<string, ITimerHandler> _handlers = handlers.ToDictionary(handler => handler.Kind);
+
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                try
+                {
+                    var due = await TakeAsync(stoppingToken);
+                    await Task.WhenAll(due.Select(timer => FireAsync(timer, stoppingToken)));
+                    if (due.Count < Page)
+                        await Task.Delay(LongestWait, time, stoppingToken);
+                }
+                catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+                {
+                    return;
+                }
+                catch (Exception exception)
+                {
+                    logger.LogWarning(exception, "Timers could not be taken; trying again");
+                    await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken);
+                }
+            }
+        }
+
+        /// <summary>Takes due timers by moving their due time to the end of a lease: a replica that dies gives them back by itself.</summary>
+        private async Task<List<(Guid Id, string Kind, Guid Subject)>> TakeAsync(CancellationToken cancellation)
+        {
+            var now = time.GetUtcNow();
+            await using var command = database.CreateCommand($"""
+                with due as (select id, due_at from {Name} where due_at <= $1 and kind = any($4) order by due_at limit $3 for update skip locked),
+                     taken as (update {Name} t set due_at = $2, attempts = attempts + 1 from due where t.id = due.id
+                               returning t.id, t.kind, t.subject, due.due_at as was_due_at)
+                select id, kind, subject from taken order by was_due_at
+                """);
+            command.Parameters.AddWithValue(now);
+            command.Parameters.AddWithValue(now + Lease);
+            command.Parameters.AddWithValue(Page);
+            command.Parameters.AddWithValue(_handlers.Keys.ToArray());
+            var taken = new List<(Guid, string, Guid)>();
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
+                taken.Add((reader.GetGuid(0), reader.GetString(1), reader.GetGuid(2)));
+            return taken;
+        }
+
+        private async Task FireAsync((Guid Id, string Kind, Guid Subject) timer, CancellationToken cancellation)
+        {
+            try
+            {
+                await _handlers[timer.Kind].HandleAsync(timer.Subject, cancellation);
+                await using var command = database.CreateCommand($"delete from {Name} where id = $1");
+                command.Parameters.AddWithValue(timer.Id);
+                await command.ExecuteNonQueryAsync(cancellation);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // The row is still there; it is due again when the lease ends.
+                logger.LogError(exception, "The timer {Kind} of {Subject} failed and fires again", timer.Kind, timer.Subject);
+            }
+        }
+    }
+}
