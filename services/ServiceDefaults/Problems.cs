@@ -66,7 +66,7 @@ public static class Problems
 
     private static string Explain(BadHttpRequestException bad) => bad.InnerException switch
     {
-        JsonException json => json.Path is { Length: > 0 } path
+        JsonException json => json.Path is { Length: > 1 } path
             ? $"The body is not the JSON that is expected: see {path}."
             : "The body is not valid JSON.",
         _ => bad.StatusCode switch
