@@ -1,0 +1,164 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Huzhu.Local.Infrastructure;
+
+/// <summary>Where the programs of one server come from.</summary>
+public abstract record Installation
+{
+    /// <param name="Folder">Holds <c>postgres</c> and <c>initdb</c>, or <c>rabbitmq-server</c>.</param>
+    public sealed record Native(string Folder) : Installation;
+
+    public sealed record Image(ContainerEngine Engine, string Name) : Installation;
+}
+
+public sealed record Installations(Installation Postgres, Installation RabbitMq);
+
+/// <summary>
+/// Finds PostgreSQL and RabbitMQ, or gets them: servers of this machine first (they start fastest), then the images of a
+/// container engine that answers, then the system's package manager. <c>HUZHU_SERVERS=native</c> or <c>container</c>
+/// leaves out the other.
+/// </summary>
+public static partial class Provisioning
+{
+    public const string PostgresImage = "postgres:15";
+    public const string RabbitMqImage = "rabbitmq:3-management";
+    const int OldestPostgres = 15;
+    static readonly Version OldestRabbitMq = new(3, 10);
+    static readonly TimeSpan InstallWithin = TimeSpan.FromMinutes(25);
+    const string PolicyFile = "/usr/sbin/policy-rc.d";
+
+    public static async Task<Installations> FindOrInstallAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        var allowed = Environment.GetEnvironmentVariable("HUZHU_SERVERS") is { Length: > 0 } choice ? choice : "any";
+        if (allowed is not ("any" or "native" or "container"))
+            throw new UsageException($"HUZHU_SERVERS is \"{allowed}\"; it can be native or container, or unset for either.");
+
+        var postgres = allowed == "container" ? null : FindPostgres();
+        var rabbit = allowed == "container" ? null : FindRabbitMq();
+        if (postgres is not null && rabbit is not null) return new(postgres, rabbit);
+
+        if (allowed != "native" && await ContainerEngine.FindAsync(cancellation) is { } engine)
+        {
+            var images = await narrator.DuringAsync(
+                $"Getting images with {engine.Program}",
+                async _ => (
+                    Postgres: postgres ?? await ImageAsync(engine, PostgresImage, cancellation),
+                    RabbitMq: rabbit ?? await ImageAsync(engine, RabbitMqImage, cancellation)));
+            if (images is { Postgres: { } p, RabbitMq: { } r }) return new(p, r);
+        }
+
+        if (allowed == "container")
+            throw new MissingRequirementException(
+                $"HUZHU_SERVERS=container, but no container engine answers or it cannot get {PostgresImage} and {RabbitMqImage}.");
+
+        await InstallAsync(repository, narrator, cancellation);
+        return new(
+            FindPostgres() ?? throw new MissingRequirementException($"PostgreSQL {OldestPostgres} or newer was not found after the installation."),
+            FindRabbitMq() ?? throw new MissingRequirementException($"RabbitMQ {OldestRabbitMq} or newer was not found after the installation."));
+    }
+
+    static async Task<Installation?> ImageAsync(ContainerEngine engine, string image, CancellationToken cancellation) =>
+        await engine.HasImageAsync(image, cancellation) ? new Installation.Image(engine, image) : null;
+
+    static Installation? FindPostgres()
+    {
+        // Debian keeps the servers of several versions side by side and none on PATH.
+        string[] patterns = ["/usr/lib/postgresql", "/usr/lib64/postgresql", "/opt/postgresql"];
+        var versioned = patterns
+            .Where(Directory.Exists)
+            .SelectMany(Directory.EnumerateDirectories)
+            .Select(folder => (Bin: Path.Combine(folder, "bin"), Version: Major(Path.GetFileName(folder))))
+            .Where(found => found.Version >= OldestPostgres && Has(found.Bin))
+            .OrderByDescending(found => found.Version)
+            .Select(found => found.Bin);
+        var onPath = (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Where(folder => Has(folder) && VersionOnPath(folder) >= OldestPostgres);
+        return versioned.Concat(onPath).FirstOrDefault() is { } bin ? new Installation.Native(bin) : null;
+
+        static bool Has(string folder) => File.Exists(Path.Combine(folder, "postgres")) && File.Exists(Path.Combine(folder, "initdb"));
+
+        static int VersionOnPath(string folder) =>
+            Major(Tool.RunAsync(Path.Combine(folder, "postgres"), ["--version"], TimeSpan.FromSeconds(5)).GetAwaiter().GetResult().Output);
+    }
+
+    static Installation? FindRabbitMq()
+    {
+        if (Tool.Find("erl") is null) return null;
+
+        // Debian's /usr/sbin/rabbitmq-server is a wrapper that switches to the user of the system's own broker.
+        string[] folders = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/lib/rabbitmq/sbin"];
+        return folders.FirstOrDefault(Suits) is { } folder ? new Installation.Native(folder) : null;
+
+        static bool Suits(string folder)
+        {
+            var script = new FileInfo(Path.Combine(folder, "rabbitmq-server"));
+            if (!script.Exists) return false;
+            var real = script.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? script.FullName;
+            var version = RabbitMqVersion().Match(real);
+            return !version.Success || new Version(version.Groups[1].Value) >= OldestRabbitMq;
+        }
+    }
+
+    static int Major(string text) => FirstNumber().Match(text) is { Success: true } match ? int.Parse(match.Value, CultureInfo.InvariantCulture) : 0;
+
+    static async Task InstallAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        using var alone = await FileLock.TakeAsync(Path.Combine(repository.LocalFolder, "install.lock"), cancellation);
+        string[] packages =
+        [
+            .. FindPostgres() is null ? ["postgresql"] : Array.Empty<string>(),
+            .. FindRabbitMq() is null ? ["rabbitmq-server"] : Array.Empty<string>(),
+        ];
+        if (packages.Length == 0) return;
+
+        var names = string.Join(" and ", packages);
+        if (Tool.Find("apt-get") is null)
+            throw new MissingRequirementException(
+                $"Install PostgreSQL {OldestPostgres}+ and RabbitMQ {OldestRabbitMq}+ with your package manager, or start Docker: " +
+                $"this command can install {names} by itself only where there is apt-get.");
+
+        string[] asRoot = [];
+        if (!Environment.IsPrivilegedProcess)
+        {
+            if (Tool.Find("sudo") is null || !(await Tool.RunAsync("sudo", ["-n", "true"], TimeSpan.FromSeconds(10), cancellation: cancellation)).Succeeded)
+                throw new MissingRequirementException(
+                    $"Run \"sudo apt-get install {string.Join(' ', packages)}\" first, or start Docker: {names} is missing, and this user may not install it.");
+            asRoot = ["sudo", "-n"];
+        }
+
+        // Debian starts a server as soon as its package is installed, and again at every boot. We want only the programs:
+        // a policy says no during the installation, unless the machine has a policy of its own, which is then the owner's.
+        const string script = """
+            set -e
+            policy=$1; shift
+            if [ ! -e "$policy" ]; then
+              trap 'rm -f "$policy"' EXIT
+              trap 'exit 130' INT TERM HUP
+              printf '#!/bin/sh\nexit 101\n' > "$policy"
+              chmod 755 "$policy"
+            fi
+            export DEBIAN_FRONTEND=noninteractive
+            timeout 300 apt-get update -q -o DPkg::Lock::Timeout=300
+            timeout 900 apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+            if [ -d /run/systemd/system ]; then
+              for package in "$@"; do systemctl disable --quiet "$package" || true; done
+            fi
+            """;
+        // In a session of its own and never cancelled: Ctrl-C in the middle of dpkg would leave packages half configured.
+        string[] command = ["setsid", "--wait", .. asRoot, "sh", "-c", script, "huzhu-install", PolicyFile, .. packages];
+        var outcome = await narrator.DuringAsync(
+            $"Installing {names} with apt-get (only the programs: the system's own servers are not started)",
+            _ => Tool.RunAsync(command[0], command[1..], InstallWithin, cancellation: CancellationToken.None));
+        cancellation.ThrowIfCancellationRequested();
+        if (!outcome.Succeeded)
+            throw new MissingRequirementException($"apt-get could not install {names}:\n{outcome.Tail}");
+    }
+
+    [GeneratedRegex(@"\d+")]
+    private static partial Regex FirstNumber();
+
+    [GeneratedRegex(@"rabbitmq_server-(\d+\.\d+)")]
+    private static partial Regex RabbitMqVersion();
+}

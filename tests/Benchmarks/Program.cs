@@ -1,0 +1,15 @@
+// Every benchmark registers itself here: its name on the command line, and what it runs.
+var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal);
+
+var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));
+if (name is null)
+{
+    Console.WriteLine(benchmarks.Count == 0 ? "There are no benchmarks yet." : "Benchmarks:");
+    foreach (var known in benchmarks.Keys.Order(StringComparer.Ordinal)) Console.WriteLine($"  {known}");
+    return 0;
+}
+
+if (benchmarks.TryGetValue(name, out var run)) return await run([.. args.Where(argument => argument != name)]);
+
+Console.Error.WriteLine($"There is no benchmark \"{name}\"; without a name they are listed.");
+return 2;
