@@ -9,8 +9,10 @@ public static class ExitCodes
     public const int DidNotStart = 4;
     public const int Interrupted = 130;
 
-    /// <summary>The last lines of every <c>--help</c>.</summary>
+    /// <summary>The last lines of <c>--help</c>.</summary>
     public const string Explained =
-        "Exit codes: 0 ok, 1 failed (a test, an invariant, a service that is not ready), 2 bad usage, " +
-        "3 something is missing and could not be installed, 4 a server or a service did not start, 130 interrupted.";
+        """
+        Exit codes: 0 ok, 1 failed (a test, an invariant, a build, a service that is not ready), 2 bad usage,
+        3 something is missing and could not be installed, 4 a server or a service did not start, 130 interrupted.
+        """;
 }

@@ -56,6 +56,30 @@ public sealed class PersonalDataVault
         return new Protected(Convert.ToBase64String(Seal(key, personId, JsonSerializer.SerializeToUtf8Bytes(value, JsonSerializerOptions.Web))));
     }
 
+    /// <summary>
+    /// Makes sure that each of these people has a key, in one statement. It asks the database even for keys that are at
+    /// hand: what is encrypted next must not be lost because the person was erased elsewhere a moment ago.
+    /// </summary>
+    public async Task PrepareAsync(IEnumerable<Guid> personIds, CancellationToken cancellation)
+    {
+        // In one order, or two callers could wait for each other's rows.
+        var ids = personIds.Distinct().Order().ToArray();
+        if (ids.Length == 0)
+            return;
+        var wrapped = ids.Select(id => Seal(_masterKeys[0], id, RandomNumberGenerator.GetBytes(32))).ToArray();
+        await using var make = _database.CreateCommand($"""
+            insert into {EventStore.Schema}.person_keys (person_id, wrapped_key) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
+            """);
+        make.Parameters.AddWithValue(ids);
+        make.Parameters.AddWithValue(wrapped);
+        await make.ExecuteNonQueryAsync(cancellation);
+        await using var read = _database.CreateCommand($"select person_id, wrapped_key from {EventStore.Schema}.person_keys where person_id = any($1)");
+        read.Parameters.AddWithValue(ids);
+        await using var reader = await read.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            Remember(reader.GetGuid(0), Unwrap(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1)));
+    }
+
     /// <summary>Decrypts; null when the person was erased.</summary>
     /// <exception cref="CryptographicException">The data was changed, or belongs to somebody else.</exception>
     public async Task<T?> RevealAsync<T>(Guid personId, Protected data, CancellationToken cancellation) where T : class =>

@@ -37,7 +37,7 @@ public static class Problems
             {
                 BadHttpRequestException bad => bad.StatusCode,
                 TimeoutException or OperationCanceledException => StatusCodes.Status503ServiceUnavailable,
-                Npgsql.NpgsqlException { IsTransient: true } => StatusCodes.Status503ServiceUnavailable,
+                _ when Messaging.IsServerAway(exception) => StatusCodes.Status503ServiceUnavailable,
                 _ => StatusCodes.Status500InternalServerError,
             },
             SuppressDiagnosticsCallback = context => context.Exception is BadHttpRequestException,

@@ -4,13 +4,14 @@ namespace Huzhu.Local.Infrastructure;
 
 /// <summary>What to start, and how it is ended.</summary>
 /// <param name="Environment">Added to the environment of this program, or taken from it where the value is null.</param>
+/// <param name="LogFile">Where its output goes; without one it keeps the terminal.</param>
 /// <param name="AbruptSignal">What ends it and its children at once: SIGKILL, except where children would outlive it.</param>
 public sealed record ChildStart(
     string Name,
     string Program,
     IReadOnlyList<string> Arguments,
     IReadOnlyDictionary<string, string?> Environment,
-    string LogFile,
+    string? LogFile,
     string? WorkingFolder = null,
     Signal AbruptSignal = Signal.Kill);
 
@@ -28,7 +29,8 @@ public sealed class ChildProcess
         ticks() { set -- ${1##*) }; echo "${20}"; }
         read -r stat < /proc/$$/stat
         echo "process $$ $(ticks "$stat") $signal $name" >> "$record" || exit 126
-        exec "$@" >> "$log" 2>&1 < /dev/null
+        [ -z "$log" ] || exec >> "$log" 2>&1
+        exec "$@" < /dev/null
         """;
 
     readonly Process _process;
@@ -48,10 +50,10 @@ public sealed class ChildProcess
 
     internal static ChildProcess Begin(ChildStart start, string recordFile)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(start.LogFile)!);
+        if (start.LogFile is not null) Directory.CreateDirectory(Path.GetDirectoryName(start.LogFile)!);
         var info = new ProcessStartInfo("setsid") { WorkingDirectory = start.WorkingFolder ?? "/" };
         string[] arguments =
-            ["sh", "-c", Launch, "huzhu-launch", recordFile, start.LogFile, SignalName(start.AbruptSignal), start.Name, start.Program];
+            ["sh", "-c", Launch, "huzhu-launch", recordFile, start.LogFile ?? "", SignalName(start.AbruptSignal), start.Name, start.Program];
         foreach (var argument in arguments.Concat(start.Arguments)) info.ArgumentList.Add(argument);
         foreach (var (key, value) in start.Environment)
         {
@@ -63,6 +65,12 @@ public sealed class ChildProcess
     }
 
     public void Signal(Signal signal) => _identity?.Signal(signal);
+
+    public async Task<int> WaitForExitAsync(CancellationToken cancellation)
+    {
+        await _process.WaitForExitAsync(cancellation);
+        return _process.ExitCode;
+    }
 
     /// <summary>As if the machine had lost it: no clean-up, no goodbye to the broker.</summary>
     public async Task KillAsync()
@@ -83,7 +91,7 @@ public sealed class ChildProcess
         await identity.WaitUntilGoneAsync(TimeSpan.FromSeconds(5));
     }
 
-    public string LogTail(int lines = 25) => LogFiles.Tail(Start.LogFile, lines);
+    public string LogTail(int lines = 25) => Start.LogFile is null ? "" : LogFiles.Tail(Start.LogFile, lines);
 
     static string SignalName(Signal signal) => signal switch
     {

@@ -42,6 +42,8 @@ public sealed class Narrator
 
     public void Say(string sentence) => _console?.WriteLine(sentence);
 
+    public void Write(Spectre.Console.Rendering.IRenderable what) => _console?.Write(what);
+
     /// <summary>Does long work under one sentence; <paramref name="work"/> may report how far it is, from 0 to 1.</summary>
     public async Task<T> DuringAsync<T>(string sentence, Func<IProgress<double>, Task<T>> work)
     {

@@ -1,0 +1,119 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Huzhu.Local.Infrastructure;
+
+public sealed record LocalDeploymentOptions
+{
+    /// <summary>Which verb or test asks: it is written into the run's folder.</summary>
+    public required string Kind { get; init; }
+    public int Replicas { get; init; } = 1;
+
+    /// <summary>Settings for all services, as environment variables.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public Narrator Narrator { get; init; } = Narrator.Silent;
+}
+
+/// <summary>The whole of Huzhu on this machine: servers, databases, services and tokens.</summary>
+public sealed class LocalDeployment : IAsyncDisposable
+{
+    /// <summary>Connections of all services together, below the server's max_connections of 300.</summary>
+    const int ConnectionsInAll = 240;
+
+    LocalDeployment(LocalInfrastructure infrastructure, ServiceHost services, LocalDescription description)
+    {
+        Infrastructure = infrastructure;
+        Services = services;
+        Description = description;
+    }
+
+    public LocalInfrastructure Infrastructure { get; }
+    public ServiceHost Services { get; }
+    public LocalDescription Description { get; }
+
+    /// <summary>Builds what is not built, starts everything, and returns when every service is ready.</summary>
+    public static async Task<LocalDeployment> StartAsync(LocalDeploymentOptions options, CancellationToken cancellation = default)
+    {
+        var repository = Repository.Find();
+        await Builds.Services.EnsureAsync(repository, options.Narrator, cancellation);
+        var infrastructure = await LocalInfrastructure.StartAsync(options.Kind, options.Narrator, repository, cancellation);
+        try
+        {
+            var what = options.Replicas == 1 ? "Starting the four services" : $"Starting the four services, {options.Replicas} of each";
+            return await options.Narrator.DuringAsync(what, async _ =>
+            {
+                var poolSize = Math.Max(5, ConnectionsInAll / (Repository.ServiceNames.Count * options.Replicas));
+                var databases = new Dictionary<string, string>();
+                foreach (var service in Repository.ServiceNames)
+                    databases[service] = await infrastructure.Postgres.CreateDatabaseAsync(service, poolSize, cancellation);
+
+                var services = await ServiceHost.StartAsync(
+                    infrastructure.Run,
+                    new ServiceHostOptions
+                    {
+                        Databases = databases,
+                        AmqpUri = infrastructure.RabbitMq.AmqpUri(),
+                        Replicas = options.Replicas,
+                        Environment = options.Environment,
+                    },
+                    repository,
+                    cancellation);
+                return new LocalDeployment(infrastructure, services, Describe(infrastructure, services));
+            });
+        }
+        catch
+        {
+            await infrastructure.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Services.DisposeAsync();
+        await Infrastructure.DisposeAsync();
+    }
+
+    static LocalDescription Describe(LocalInfrastructure infrastructure, ServiceHost services) => new(
+        Repository.ServiceNames.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
+        new(infrastructure.RabbitMq.AmqpUri(), infrastructure.RabbitMq.ManagementUri.TrimEnd('/')),
+        services.Options.Databases,
+        new Dictionary<string, string>
+        {
+            ["intake"] = services.Token("local-intake", ["intake"]),
+            // One person: whoever registers a group as its coordinator answers its offers as its responder.
+            ["coordinator"] = services.Token("local-coordinator", ["coordinator"]),
+            ["responder"] = services.Token("local-coordinator", ["responder"]),
+            ["operator"] = services.Token("local-operator", ["operator"]),
+            ["auditor"] = services.Token("local-auditor", ["auditor"]),
+        },
+        services.Options.Replicas > 1 ? services.Options.Replicas : null);
+}
+
+/// <summary>What <c>up</c> writes to <c>.local/huzhu.json</c>, for scripts and for people with curl.</summary>
+public sealed record LocalDescription(
+    IReadOnlyDictionary<string, string> Services,
+    BrokerDescription Broker,
+    IReadOnlyDictionary<string, string> Databases,
+    IReadOnlyDictionary<string, string> Tokens,
+    int? Replicas)
+{
+    static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    public void Write(Repository repository) =>
+        PrivateFiles.Replace(repository.DescriptionFile, JsonSerializer.Serialize(this, Json) + "\n");
+
+    /// <returns>Null when nothing was brought up.</returns>
+    public static LocalDescription? Read(Repository repository) =>
+        File.Exists(repository.DescriptionFile)
+            ? JsonSerializer.Deserialize<LocalDescription>(File.ReadAllText(repository.DescriptionFile), Json)
+            : null;
+}
+
+/// <param name="Management">Base address of the management API, with the user and password that it asks for.</param>
+public sealed record BrokerDescription(string Amqp, string Management);

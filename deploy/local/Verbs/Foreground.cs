@@ -1,0 +1,26 @@
+using Huzhu.Local.Infrastructure;
+
+namespace Huzhu.Local.Verbs;
+
+/// <summary>A built program that runs in this terminal: it ends with this program, even when that is killed.</summary>
+static class Foreground
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static async Task<int> RunAsync(
+        RunFolder run, string name, string assembly, IEnumerable<string> arguments, CancellationToken cancellation)
+    {
+        var process = run.Start(new ChildStart(
+            name, DotNet.Program, [assembly, .. arguments], new Dictionary<string, string?>(), LogFile: null, WorkingFolder: Environment.CurrentDirectory));
+        try
+        {
+            return await process.WaitForExitAsync(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            // It stops its own servers on this signal.
+            await process.StopAsync(Signal.Interrupt, Patience);
+            throw;
+        }
+    }
+}

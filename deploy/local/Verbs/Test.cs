@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.Text.Json;
+using Huzhu.Local.Infrastructure;
+
+namespace Huzhu.Local.Verbs;
+
+static class Test
+{
+    public static Verb Command()
+    {
+        var filter = new Argument<string?>("filter")
+        {
+            Description = "unit, integration or system for one suite; anything else is looked for in the names of classes and methods.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var command = new Verb(
+            "test",
+            "Builds and runs the tests.",
+            """
+            Builds the tests and runs them on real servers, which they start and stop themselves. The last line is
+            the sum: "N passed, N failed", with ", N skipped" when there are any.
+
+              ./huzhu test                    all
+              ./huzhu test unit               one suite: unit, integration or system
+              ./huzhu test late_acceptance    the tests whose class or method has this in its name
+
+            Exit codes: 0 all passed, 1 a test failed, none ran, or the build failed, 3 something is missing and
+            could not be installed, 130 interrupted.
+            """)
+        {
+            filter,
+        };
+        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(filter), cancellation));
+        return command;
+    }
+
+    readonly record struct Sum(int Passed, int Failed, int Skipped)
+    {
+        public static Sum operator +(Sum a, Sum b) => new(a.Passed + b.Passed, a.Failed + b.Failed, a.Skipped + b.Skipped);
+        public override string ToString() => $"{Passed} passed, {Failed} failed{(Skipped > 0 ? $", {Skipped} skipped" : "")}";
+    }
+
+    static async Task<int> RunAsync(string? filter, CancellationToken cancellation)
+    {
+        var repository = Repository.Find();
+        var narrator = Narrator.ToOutput();
+        var suite = Builds.Suites.FirstOrDefault(suite => string.Equals(suite, filter, StringComparison.OrdinalIgnoreCase));
+        await (suite is null ? Builds.AllTests : Builds.OneSuite(suite)).EnsureAsync(repository, narrator, cancellation);
+        // System tests start services as processes.
+        if (suite is null or "System") await Builds.Services.EnsureAsync(repository, narrator, cancellation);
+
+        await using var run = await RunFolder.CreateAsync(repository, "test");
+        var sum = new Sum();
+        foreach (var each in suite is null ? Builds.Suites : [suite])
+        {
+            narrator.Say($"{each} tests");
+            sum += await RunSuiteAsync(repository, run, each, suite is null ? filter : null, narrator, cancellation);
+        }
+
+        if (sum.Passed + sum.Failed == 0)
+            Console.Error.WriteLine(filter is null ? "No test ran." : $"No test ran: no class or method is named like \"{filter}\".");
+        Console.WriteLine(sum);
+        return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
+    }
+
+    static async Task<Sum> RunSuiteAsync(
+        Repository repository, RunFolder run, string suite, string? filter, Narrator narrator, CancellationToken cancellation)
+    {
+        var results = Path.Combine(run.FullPath, $"{suite}.json");
+        string[] arguments =
+        [
+            "-noLogo", "-ctrf", results,
+            .. Console.IsOutputRedirected ? ["-noColor"] : Array.Empty<string>(),
+            // The name of a method begins with those of its namespace and class, so this finds either.
+            .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
+        ];
+        var exitCode = await Foreground.RunAsync(run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation);
+        var sum = File.Exists(results) ? Read(results) : new Sum();
+
+        // A crash, or a failure outside any test such as in a fixture's clean-up, is no success because all tests were.
+        if (exitCode == 0 || sum.Failed > 0 || (filter is not null && sum == default)) return sum;
+        narrator.Say($"The {suite} tests ended with exit code {exitCode} although no test failed; that counts as one failure.");
+        return sum with { Failed = 1 };
+    }
+
+    static Sum Read(string ctrf)
+    {
+        using var document = JsonDocument.Parse(File.ReadAllText(ctrf));
+        var summary = document.RootElement.GetProperty("results").GetProperty("summary");
+        return new Sum(Number("passed"), Number("failed"), Number("skipped") + Number("pending"));
+
+        int Number(string name) => summary.TryGetProperty(name, out var value) ? value.GetInt32() : 0;
+    }
+}

@@ -1,0 +1,23 @@
+using Huzhu.Local.Infrastructure;
+using Xunit;
+
+namespace Huzhu.SystemTests;
+
+/// <summary>One running Huzhu for the tests of one class.</summary>
+public class HuzhuFixture : IAsyncLifetime
+{
+    protected virtual int Replicas => 1;
+    protected virtual IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000" };
+
+    public LocalDeployment Huzhu { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() =>
+        Huzhu = await LocalDeployment.StartAsync(new LocalDeploymentOptions { Kind = "system-test", Replicas = Replicas, Environment = Environment });
+
+    public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
+}
+
+public sealed class TwoReplicas : HuzhuFixture
+{
+    protected override int Replicas => 2;
+}

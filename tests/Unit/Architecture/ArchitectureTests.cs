@@ -1,0 +1,60 @@
+using System.Reflection;
+using Huzhu.Contracts.Requests.V1;
+using Xunit;
+
+namespace Huzhu.Tests.Unit.Architecture;
+
+/// <summary>The rules of CONTRIBUTING that the compiler alone does not keep.</summary>
+public class ArchitectureTests
+{
+    private static readonly string[] Services = ["Requests", "Groups", "Matching", "Notifications"];
+
+    public static TheoryData<string> EveryService => new(Services);
+
+    [Theory, MemberData(nameof(EveryService))]
+    public void a_domain_is_pure(string service)
+    {
+        // Ciphertext is data like any other, so a domain may hold it; what encrypts and decrypts it stays outside.
+        var plumbing = typeof(Huzhu.ServiceDefaults.Hosting).Assembly.GetExportedTypes()
+            .Where(type => type.Namespace == "Huzhu.ServiceDefaults" && type.Name is not ("Protected" or "ProtectedConverter"))
+            .Select(type => type.FullName!);
+        string[] impure = ["Marten", "MassTransit", "Microsoft.AspNetCore", "Npgsql", "RabbitMQ", "JasperFx", "System.Net.Http", .. plumbing];
+        var domain = NetArchTest.Rules.Types.InAssembly(Assembly.Load($"Huzhu.{service}")).That().ResideInNamespaceStartingWith($"Huzhu.{service}.Domain");
+        Assert.NotEmpty(domain.GetTypes());
+        Assert.Empty((domain.ShouldNot().HaveDependencyOnAny(impure).GetResult().FailingTypes ?? []).Select(type => type.FullName));
+    }
+
+    [Theory, MemberData(nameof(EveryService))]
+    public void no_service_references_another(string service)
+    {
+        var referenced = Assembly.Load($"Huzhu.{service}").GetReferencedAssemblies().Select(name => name.Name);
+        Assert.Empty(referenced.Intersect(Services.Where(other => other != service).Select(other => $"Huzhu.{other}")));
+    }
+
+    [Fact]
+    public void contracts_depend_on_nothing_but_the_runtime() =>
+        Assert.All(typeof(Need).Assembly.GetReferencedAssemblies(), name => Assert.StartsWith("System.", name.Name));
+
+    [Fact]
+    public void a_message_type_lives_in_a_namespace_of_its_service_and_version()
+    {
+        var messages = typeof(Need).Assembly.GetExportedTypes().Where(type => type.Namespace != "Huzhu.Contracts").ToList();
+        Assert.NotEmpty(messages);
+        Assert.All(messages, type => Assert.Matches(@"^Huzhu\.Contracts\.(Requests|Groups|Matching|Notifications)\.V\d+$", type.Namespace));
+    }
+
+    [Theory, MemberData(nameof(EveryService))]
+    public void a_program_stays_short(string service)
+    {
+        var lines = File.ReadLines(Path.Combine(Repository(), "services", service, "Program.cs"));
+        Assert.InRange(lines.Count(line => line.Trim().Length > 0), 1, 40);
+    }
+
+    private static string Repository()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Huzhu.slnx")))
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests do not run inside the repository.");
+        return folder;
+    }
+}
