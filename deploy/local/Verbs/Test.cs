@@ -69,7 +69,7 @@ static class Test
         var results = Path.Combine(run.FullPath, $"{suite}.json");
         string[] arguments =
         [
-            "-noLogo", "-ctrf", results,
+            "-noLogo", "-result-ctrf", results,
             .. Console.IsOutputRedirected ? ["-noColor"] : Array.Empty<string>(),
             // The name of a method begins with those of its namespace and class, so this finds either.
             .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
