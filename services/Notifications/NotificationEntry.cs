@@ -26,7 +26,11 @@ public sealed record NotificationEntry(Guid Id, Guid NeedId, string Topic, DateT
 
 public sealed partial class NotificationIndex : EventProjection
 {
-    public NotificationIndex() => Name = nameof(NotificationIndex);
+    public NotificationIndex()
+    {
+        Name = nameof(NotificationIndex);
+        Options.DeleteViewTypeOnTeardown<NotificationEntry>();
+    }
 
     public static void Configure(StoreOptions options)
     {
