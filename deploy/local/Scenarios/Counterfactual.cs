@@ -9,13 +9,14 @@ namespace Huzhu.Local.Scenarios;
 /// </summary>
 public static class Counterfactual
 {
-    /// <param name="Fulfilled">By the end of the run, whatever the wait.</param>
-    /// <param name="Met">Fulfilled, and never without a responder for longer than the calendar's patience in all.</param>
-    public sealed record Outcome(IReadOnlyList<NeedOutcome> Needs, int HeldAtClosure)
+    /// <param name="Waiting">How many needs nobody had, after each day on which that changed.</param>
+    public sealed record Outcome(IReadOnlyList<NeedOutcome> Needs, int HeldAtClosure, IReadOnlyList<(double Day, int Count)> Waiting)
     {
         public double MetShare(Phase phase) => Needs.Where(need => need.Phase == phase).Select(need => need.Met ? 1.0 : 0.0).DefaultIfEmpty(0).Average();
     }
 
+    /// <param name="FulfilledDay">Null when it was not by the end of the run.</param>
+    /// <param name="Met">Fulfilled, and never without a responder for longer than the calendar's patience in all.</param>
     public sealed record NeedOutcome(string RequestKey, int Index, Phase Phase, double ArrivalDay, double? FulfilledDay, double WaitedDays, bool Met);
 
     static uint Mask<T>(IEnumerable<T> words, Func<T, bool> holds) =>
@@ -68,6 +69,7 @@ public static class Counterfactual
                 .CompareTo((-(int)right.Request.Urgency, right.Request.ArrivalDay, right.Request.Key, right.Index))));
         bool _sealed;
         int _heldAtClosure;
+        readonly List<(double Day, int Count)> _waiting = [];
         int _sequence;
 
         public Simulation(Scenario scenario, bool withGroups)
@@ -99,7 +101,11 @@ public static class Counterfactual
             At(_calendar.ReopeningDay, What.Reopening, null);
 
             while (_agenda.TryDequeue(out var next, out var when) && when.Day <= _calendar.EndDay)
+            {
                 Happen(next.What, next.Need, next.Attempt, when.Day);
+                if (_waiting.Count == 0 || _waiting[^1].Count != _backlog.Count)
+                    _waiting.Add((when.Day, _backlog.Count));
+            }
 
             var firsts = _needs.Where(need => need.Request.RepeatsKey is null && need.Index == 0).ToDictionary(need => need.Request.Key);
             return new Outcome([.. _needs.Select(need =>
@@ -109,7 +115,7 @@ public static class Counterfactual
                 var met = told.FulfilledDay is not null && told.WaitedDays <= _calendar.PatienceDays;
                 return new NeedOutcome(need.Request.Key, need.Index, _calendar.PhaseOf(need.Request.ArrivalDay),
                     need.Request.ArrivalDay, told.FulfilledDay, told.WaitedDays, met);
-            })], _heldAtClosure);
+            })], _heldAtClosure, _waiting);
         }
 
         void At(double day, What what, Need? need) => _agenda.Enqueue((what, need, need?.Attempt ?? 0), (day, (int)what, _sequence++));
