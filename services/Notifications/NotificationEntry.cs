@@ -1,5 +1,6 @@
 using Huzhu.Notifications.Domain;
 using JasperFx.Events;
+using JasperFx.Events.Projections;
 using Marten;
 using Marten.Events.Projections;
 
@@ -25,7 +26,17 @@ public sealed record NotificationEntry(Guid Id, Guid NeedId, string Topic, DateT
 
 public sealed partial class NotificationIndex : EventProjection
 {
-    public NotificationIndex() => Name = nameof(NotificationIndex);
+    public NotificationIndex()
+    {
+        Name = nameof(NotificationIndex);
+        Options.DeleteViewTypeOnTeardown<NotificationEntry>();
+    }
+
+    public static void Configure(StoreOptions options)
+    {
+        options.Projections.Add(new NotificationIndex(), ProjectionLifecycle.Inline);
+        options.Schema.For<NotificationEntry>().Index(entry => entry.NeedId);
+    }
 
     public override ValueTask ApplyAsync(IDocumentOperations operations, IEvent e, CancellationToken cancellation)
     {

@@ -17,6 +17,9 @@ public sealed class NotificationLog(IDocumentStore store)
 {
     private const int MostConflicts = 5;
 
+    /// <summary>The name space of notifications' ids; it must never change.</summary>
+    private static readonly Guid IdSpace = new("6f1d2c7e-51b4-4b0c-9a52-0d6a3f0e8b11");
+
     /// <summary>
     /// When the database goes away after a message was sent, waiting for it is better than sending again. Longer
     /// outages fall to the consumer's own retry, which does send again, with the same id.
@@ -32,6 +35,13 @@ public sealed class NotificationLog(IDocumentStore store)
             UseJitter = true,
         })
         .Build();
+
+    /// <summary>One cause makes one notification for one audience, however often its message comes.</summary>
+    public static NotificationId IdOf(Guid causeId, Audience audience) => new(DeterministicId.Of(IdSpace, audience switch
+    {
+        Audience.Responder => $"{causeId}:responder",
+        Audience.Requester => $"{causeId}:requester",
+    }));
 
     public async Task<Current> LoadAsync(NotificationId id, CancellationToken cancellation)
     {

@@ -5,15 +5,10 @@ using Huzhu.Notifications.Content;
 using Huzhu.Notifications.Domain;
 using Huzhu.Notifications.Features;
 using Huzhu.ServiceDefaults;
-using JasperFx.Events.Projections;
 using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
-builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, options =>
-{
-    options.Projections.Add(new NotificationIndex(), ProjectionLifecycle.Inline);
-    options.Schema.For<NotificationEntry>().Index(entry => entry.NeedId);
-});
+builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure);
 builder.AddMessaging("notifications", bus =>
 {
     bus.AddConsumer<TellOfOfferConsumer, TellOfOfferConsumerDefinition>();

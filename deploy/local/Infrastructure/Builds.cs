@@ -10,7 +10,9 @@ namespace Huzhu.Local.Infrastructure;
 /// <param name="Sources">Folders whose files decide whether it is stale.</param>
 /// <param name="Target">A project or solution filter, from the root.</param>
 /// <param name="Outputs">What must exist afterwards.</param>
-public sealed record Build(string Name, string Target, IReadOnlyList<string> Sources, Func<Repository, IEnumerable<string>> Outputs)
+/// <param name="Includes">Another build whose projects this one builds too.</param>
+public sealed record Build(
+    string Name, string Target, IReadOnlyList<string> Sources, Func<Repository, IEnumerable<string>> Outputs, Build? Includes = null)
 {
     static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
     static readonly string[] Everywhere = ["Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props", "global.json", ".editorconfig"];
@@ -20,15 +22,21 @@ public sealed record Build(string Name, string Target, IReadOnlyList<string> Sou
     {
         // The script ./huzhu takes the same lock: two builds in one obj folder spoil each other.
         using var alone = await FileLock.TakeAsync(Path.Combine(repository.LocalFolder, "build.lock"), cancellation);
-        var stamp = Path.Combine(repository.LocalFolder, "build", Name);
-        var fingerprint = Fingerprint(repository);
-        if (File.Exists(stamp) && await File.ReadAllTextAsync(stamp, cancellation) == fingerprint && Outputs(repository).All(File.Exists)) return;
+        // Taken before the build: a file that changes in the middle of it makes the next one necessary.
+        var fingerprints = SelfAndIncluded.ToDictionary(build => build.Name, build => build.Fingerprint(repository));
+        var stamp = StampFile(repository, Name);
+        if (File.Exists(stamp) && await File.ReadAllTextAsync(stamp, cancellation) == fingerprints[Name] && Outputs(repository).All(File.Exists)) return;
 
         var outcome = await narrator.DuringAsync($"Building the {Name}", _ => RunAsync(repository, cancellation));
         if (!outcome.Succeeded) throw new BuildFailedException($"The {Name} could not be built:\n{Errors(outcome.Output)}");
         Directory.CreateDirectory(Path.GetDirectoryName(stamp)!);
-        await File.WriteAllTextAsync(stamp, fingerprint, cancellation);
+        foreach (var (name, fingerprint) in fingerprints)
+            await File.WriteAllTextAsync(StampFile(repository, name), fingerprint, CancellationToken.None);
     }
+
+    IEnumerable<Build> SelfAndIncluded => Includes is null ? [this] : [this, .. Includes.SelfAndIncluded];
+
+    static string StampFile(Repository repository, string name) => Path.Combine(repository.LocalFolder, "build", name);
 
     async Task<Tool.Outcome> RunAsync(Repository repository, CancellationToken cancellation)
     {
@@ -100,7 +108,7 @@ public static class Builds
         "services", "deploy/local/Services.slnf", ["services"], repository => Repository.ServiceNames.Select(repository.ServiceAssembly));
 
     public static readonly Build AllTests = new(
-        "tests", "deploy/local/Tests.slnf", ["services", "tests", "deploy/local"], repository => Suites.Select(repository.TestAssembly));
+        "tests", "deploy/local/Tests.slnf", ["services", "tests", "deploy/local"], repository => Suites.Select(repository.TestAssembly), Services);
 
     public static Build OneSuite(string suite) => new(
         $"{suite} tests", $"tests/{suite}/{suite}.csproj", ["services", "tests", "deploy/local"], repository => [repository.TestAssembly(suite)]);

@@ -64,6 +64,7 @@ public sealed class LocalDeployment : IAsyncDisposable
         catch
         {
             await infrastructure.DisposeAsync();
+            if (infrastructure.Run.KeepLogs) options.Narrator.Say($"The logs are kept in {infrastructure.Run.KeptLogsFolder}.");
             throw;
         }
     }

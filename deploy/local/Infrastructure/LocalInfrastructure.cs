@@ -32,9 +32,11 @@ public sealed class LocalInfrastructure : IAsyncDisposable
                 return new LocalInfrastructure(run, await postgres, await rabbitMq);
             });
         }
-        catch
+        catch (Exception e)
         {
+            run.KeepLogs = e is DidNotStartException;
             await run.DisposeAsync();
+            if (run.KeepLogs) narrator.Say($"The logs are kept in {run.KeptLogsFolder}.");
             throw;
         }
     }

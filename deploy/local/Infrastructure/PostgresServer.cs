@@ -9,7 +9,7 @@ public sealed class PostgresServer : IAsyncDisposable
 {
     public const string UserName = "huzhu";
     const int PortAttempts = 5;
-    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(2);
     static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
 
     /// <summary>

@@ -17,7 +17,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
     public const string UserName = "huzhu";
     public const string DefaultVirtualHost = "huzhu";
     const int PortAttempts = 5;
-    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(90);
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
 
     readonly string _password;
     readonly ChildProcess? _process;

@@ -81,7 +81,8 @@ public sealed partial class RunFolder : IAsyncDisposable
 
         // Built under another name and renamed: nobody ever sees a run without an owner and takes it for a dead one.
         var draft = Path.Combine(repository.RunsFolder, $".{id}");
-        Directory.CreateDirectory(Path.Combine(draft, "logs"));
+        Directory.CreateDirectory(draft);
+        PrivateFiles.CreateFolder(Path.Combine(draft, "logs"));
         File.WriteAllText(Path.Combine(draft, "owner"), $"{ProcessIdentity.Current.Pid} {ProcessIdentity.Current.StartedAtTicks}\n");
         File.WriteAllText(Path.Combine(draft, "kind"), kind + "\n");
         File.WriteAllText(Path.Combine(draft, "pids"), "");

@@ -128,7 +128,7 @@ public sealed class ServiceHost : IAsyncDisposable
         {
             settings["Channels__File__Folder"] = FileChannelFolderOf(run);
             settings["Channels__Webhook__AllowedPrivateHosts__0"] = "127.0.0.1";
-            Directory.CreateDirectory(FileChannelFolderOf(run));
+            PrivateFiles.CreateFolder(FileChannelFolderOf(run));
             foreach (var other in Repository.ServiceNames.Where(other => other != service))
                 if (addressOf(other) is { } found)
                     settings[$"Services__{Repository.ProjectName(other)}"] = found.AbsoluteUri.TrimEnd('/');

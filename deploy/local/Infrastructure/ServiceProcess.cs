@@ -6,7 +6,7 @@ namespace Huzhu.Local.Infrastructure;
 /// <summary>One replica of a service: the built program as a child process, with its settings in the environment.</summary>
 public sealed class ServiceProcess
 {
-    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(120);
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
     static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
     static readonly HttpClient Probe = new() { Timeout = TimeSpan.FromSeconds(5) };
 

@@ -41,6 +41,6 @@ static class Bench
         await Builds.Benchmarks.EnsureAsync(repository, narrator, cancellation);
         await Builds.Services.EnsureAsync(repository, narrator, cancellation);
         await using var run = await RunFolder.CreateAsync(repository, "bench");
-        return await Foreground.RunAsync(run, "benchmarks", repository.TestAssembly("Benchmarks"), arguments, cancellation);
+        return await Foreground.RunAsync(repository, run, "benchmarks", repository.TestAssembly("Benchmarks"), arguments, cancellation);
     }
 }

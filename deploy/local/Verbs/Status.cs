@@ -36,7 +36,7 @@ static class Status
         var description = run is null ? null : LocalDescription.Read(repository);
         var lines = run is null ? [] : await Task.WhenAll(
             // A service that was started again is listed twice; the last line is the living one.
-            run.Processes().GroupBy(process => process.Name).Select(group => LineAsync(group.Last(), description, cancellation)));
+            run.Processes().GroupBy(process => process.Name).OrderBy(group => !ServerNames.IsServer(group.Key)).ThenBy(group => group.Key).Select(group => LineAsync(group.Last(), description, cancellation)));
         var ready = run is not null && description is not null && lines.All(line => line.Alive && line.Ready is not false);
 
         if (json)

@@ -69,12 +69,12 @@ static class Test
         var results = Path.Combine(run.FullPath, $"{suite}.json");
         string[] arguments =
         [
-            "-noLogo", "-ctrf", results,
+            "-noLogo", "-result-ctrf", results,
             .. Console.IsOutputRedirected ? ["-noColor"] : Array.Empty<string>(),
             // The name of a method begins with those of its namespace and class, so this finds either.
             .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
         ];
-        var exitCode = await Foreground.RunAsync(run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation);
+        var exitCode = await Foreground.RunAsync(repository, run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation);
         var sum = File.Exists(results) ? Read(results) : new Sum();
 
         // A crash, or a failure outside any test such as in a fixture's clean-up, is no success because all tests were.

@@ -21,6 +21,9 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
     public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
         IDocumentOperations operations, CancellationToken cancellationToken)
     {
+        // A page may hold none of the events asked for.
+        if (page.Events.Count == 0)
+            return NullChangeListener.Instance;
         // Asked for late: the store is built with its subscriptions, and the loop is built with the store.
         var (loop, sweeps) = (services.GetRequiredService<DecisionLoop>(), services.GetRequiredService<Sweeps>());
         await loop.Loaded.WaitAsync(cancellationToken);

@@ -45,33 +45,33 @@ public sealed class NeedWork(NeedId needId, DecideOnMatch decide, Lane lane, Cau
 }
 
 /// <summary>
-/// The directory's newest entry of a responder. Where it can hold less than it holds, the newest offers that have not
-/// begun go first; their places are free in the ledger before the smaller capacity is.
+/// The directory's newest entry of a responder. What it may not keep under the entry goes first, in the same append: the
+/// newest offers that have not begun where it can hold less than it holds, and whatever an unfinished sweep has left where
+/// its closure ends. So the ledger never holds more than its capacity, and a closed provider has given back all.
 /// </summary>
 public sealed class ResponderWork(ResponderChanged entry, Cause cause) : Work(Lane.Urgent, cause)
 {
     private readonly Profile _profile = Profile.Of(entry);
 
-    public override IEnumerable<NeedId> Needs(Roster directory)
+    public override IEnumerable<NeedId> Needs(Roster roster)
     {
-        var ledger = directory.StateOf(entry.ResponderId);
-        return Shrinks(ledger) ? ledger.Held.Values.Select(place => place.NeedId).Distinct() : [];
+        var ledger = roster.StateOf(entry.ResponderId);
+        return Excess(ledger) > 0 ? ledger.Held.Values.Select(place => place.NeedId).Distinct() : [];
     }
 
     public override Answer Run(Round round)
     {
         var ledger = round.Situation.Roster.StateOf(entry.ResponderId);
         List<NeedId> released = [];
-        if (Shrinks(ledger))
+        if (Excess(ledger) is var excess and > 0)
         {
-            var excess = ledger.Held.Values
+            var reason = EndsClosure(ledger) ? RevocationReasons.ProviderClosed : RevocationReasons.ResponderShrank;
+            var places = ledger.Held.Values
                 .OrderBy(place => round.StateOf(place.NeedId).Find(place.OfferId)?.Status is OfferStatus.Started)
-                .ThenByDescending(place => place.At).ThenBy(place => place.OfferId.Value)
-                .Take(ledger.Held.Count - _profile.Capacity);
-            foreach (var place in excess)
+                .ThenByDescending(place => place.At).ThenBy(place => place.OfferId.Value).Take(excess);
+            foreach (var place in places)
             {
-                round.Apply(place.NeedId, (state, situation) =>
-                    Match.DecideRevoke(state, place.OfferId, RevocationReasons.ResponderShrank, evenIfStarted: true, situation.Now));
+                round.Apply(place.NeedId, (state, situation) => Match.DecideRevoke(state, place.OfferId, reason, evenIfStarted: true, situation.Now));
                 released.Add(place.NeedId);
             }
         }
@@ -85,5 +85,10 @@ public sealed class ResponderWork(ResponderChanged entry, Cause cause) : Work(La
         return new Answer(null, MatchState.Initial, 0);
     }
 
-    private bool Shrinks(ResponderState ledger) => entry.Version > ledger.DirectoryVersion && ledger.Held.Count > _profile.Capacity;
+    private int Excess(ResponderState ledger) =>
+        entry.Version <= ledger.DirectoryVersion ? 0
+        : EndsClosure(ledger) ? ledger.Held.Count
+        : Math.Max(0, ledger.Held.Count - _profile.Capacity);
+
+    private bool EndsClosure(ResponderState ledger) => ledger.Opening is Opening.Closed && entry.Opening is not Opening.Closed;
 }

@@ -6,8 +6,8 @@ namespace Huzhu.Notifications.Channels;
 
 /// <summary>
 /// One JSON line a message, appended and flushed to the disk before the attempt counts as a success: for front ends on
-/// the same machine, for drills, and for places without a network. The address is the file's name without its ending,
-/// or empty for a file of the audience's own.
+/// the same machine, for drills, and for places without a network. The address is the file's name without its ending
+/// (letters, digits, dashes), or empty for a file of the audience's own.
 /// </summary>
 public sealed partial class FileChannel : IChannel
 {
@@ -130,6 +130,6 @@ public sealed partial class FileChannel : IChannel
         }
     }
 
-    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[\p{L}\p{N}][\p{L}\p{N}_-]{0,63}\z", RegexOptions.CultureInvariant)]
     private static partial Regex FileName();
 }

@@ -2,7 +2,6 @@ using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Matching.V1;
 using Huzhu.Deciding;
-using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Notifications.Domain;
 
@@ -114,19 +113,9 @@ public sealed record Notification(
     NotificationRequested? Request, NotificationStatus Status, int Position, string? Channel,
     int Attempts, int AttemptsOnChannel, int Lookups, DateTimeOffset? NextAt)
 {
-    /// <summary>The name space of notifications' ids; it must never change.</summary>
-    private static readonly Guid IdSpace = new("6f1d2c7e-51b4-4b0c-9a52-0d6a3f0e8b11");
-
     public static Notification Initial { get; } = new(null, NotificationStatus.Unknown, 0, null, 0, 0, 0, null);
 
     public bool HasEnded => Status is NotificationStatus.Delivered or NotificationStatus.Undeliverable or NotificationStatus.Dropped;
-
-    /// <summary>One cause makes one notification for one audience, however often its message comes.</summary>
-    public static NotificationId IdOf(Guid causeId, Audience audience) => new(DeterministicId.Of(IdSpace, audience switch
-    {
-        Audience.Responder => $"{causeId}:responder",
-        Audience.Requester => $"{causeId}:requester",
-    }));
 
     public static Notification Evolve(Notification state, NotificationEvent stored) => stored switch
     {
@@ -249,9 +238,15 @@ public sealed record Notification(
     public static Decision<NotificationEvent> DecideUnknownRecipient(Notification state, DateTimeOffset now) =>
         state.HasEnded ? Decision<NotificationEvent>.Nothing : Undeliverable(state, ReasonCodes.UnknownRecipient, now);
 
-    /// <summary>The person asked to be forgotten.</summary>
-    public static Decision<NotificationEvent> DecideErased(Notification state, DateTimeOffset now) =>
-        state.HasEnded ? Decision<NotificationEvent>.Nothing : new NotificationDropped(ReasonCodes.PersonErased, now);
+    /// <summary>Whoever should be told, or visited, asked to be forgotten. An offer is then for somebody else to answer.</summary>
+    public static Decision<NotificationEvent> DecideErased(Notification state, DateTimeOffset now)
+    {
+        if (state.HasEnded)
+            return Decision<NotificationEvent>.Nothing;
+        return OfferOf(state) is null
+            ? new NotificationDropped(ReasonCodes.PersonErased, now)
+            : Undeliverable(state, ReasonCodes.PersonErased, now);
+    }
 
     private static string? WhyNot(ChannelOption channel, IReadOnlyCollection<CommunicationNeed> needs) => channel switch
     {

@@ -43,7 +43,7 @@ public sealed class Delivery(
 
     private async Task TellAsync(NotificationRequested request, string? causationId, CancellationToken cancellation)
     {
-        var id = Notification.IdOf(request.CauseId, request.Audience);
+        var id = NotificationLog.IdOf(request.CauseId, request.Audience);
         var current = await log.BeginAsync(id, request, causationId, cancellation);
         // Ended, or a timer goes on with it: the message has come twice.
         if (current.State is { HasEnded: false, NextAt: null })
