@@ -74,8 +74,10 @@ public static class Security
                 context.HttpContext.Response.Headers.RetryAfter = "1";
                 return ValueTask.CompletedTask;
             };
-            options.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context =>
-                RateLimitPartition.GetTokenBucketLimiter(ClientOf(context), _ => new TokenBucketRateLimiterOptions
+            options.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => context.User.IsInRole(Roles.Service)
+                // One service asks on behalf of everybody, and limits itself by the messages that it takes at once.
+                ? RateLimitPartition.GetNoLimiter(Roles.Service)
+                : RateLimitPartition.GetTokenBucketLimiter(ClientOf(context), _ => new TokenBucketRateLimiterOptions
                 {
                     TokenLimit = requestsPerSecond * 2,
                     TokensPerPeriod = Math.Max(1, requestsPerSecond / 10),

@@ -57,35 +57,64 @@ public static class Timers
     {
         private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
         private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
-        private const int Page = 64;
+        private const int Slots = 64;
+
+        /// <summary>So many free slots make a look into the table worth its cost.</summary>
+        private const int LeastFreeSlots = 16;
 
         private readonly Dictionary<string, ITimerHandler> _handlers = handlers.ToDictionary(handler => handler.Kind);
 
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
+            // A timer that takes long holds its own slot, and holds up no other timer.
+            using var slots = new SemaphoreSlim(Slots, Slots);
             while (!stoppingToken.IsCancellationRequested)
             {
                 try
                 {
-                    var due = await TakeAsync(stoppingToken);
-                    await Task.WhenAll(due.Select(timer => FireAsync(timer, stoppingToken)));
-                    if (due.Count < Page)
+                    await WaitForSlotsAsync(slots, stoppingToken);
+                    var free = slots.CurrentCount;
+                    var due = await TakeAsync(free, stoppingToken);
+                    foreach (var timer in due)
+                    {
+                        // There is one: nobody but this loop takes slots.
+                        await slots.WaitAsync(CancellationToken.None);
+                        _ = FireAsync(timer, slots, stoppingToken);
+                    }
+                    if (due.Count < free)
                         await Task.Delay(LongestWait, time, stoppingToken);
                 }
                 catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
                 {
-                    return;
+                    break;
                 }
                 catch (Exception exception)
                 {
                     logger.LogWarning(exception, "Timers could not be taken; trying again");
-                    await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken);
+                    await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
+            }
+            for (var slot = 0; slot < Slots; slot++)
+                await slots.WaitAsync(CancellationToken.None);
+        }
+
+        private static async Task WaitForSlotsAsync(SemaphoreSlim slots, CancellationToken cancellation)
+        {
+            var held = 0;
+            try
+            {
+                for (; held < LeastFreeSlots; held++)
+                    await slots.WaitAsync(cancellation);
+            }
+            finally
+            {
+                if (held > 0)
+                    slots.Release(held);
             }
         }
 
         /// <summary>Takes due timers by moving their due time to the end of a lease: a replica that dies gives them back by itself.</summary>
-        private async Task<List<(Guid Id, string Kind, Guid Subject)>> TakeAsync(CancellationToken cancellation)
+        private async Task<List<(Guid Id, string Kind, Guid Subject)>> TakeAsync(int limit, CancellationToken cancellation)
         {
             var now = time.GetUtcNow();
             await using var command = database.CreateCommand($"""
@@ -96,7 +125,7 @@ public static class Timers
                 """);
             command.Parameters.AddWithValue(now);
             command.Parameters.AddWithValue(now + Lease);
-            command.Parameters.AddWithValue(Page);
+            command.Parameters.AddWithValue(limit);
             command.Parameters.AddWithValue(_handlers.Keys.ToArray());
             var taken = new List<(Guid, string, Guid)>();
             await using var reader = await command.ExecuteReaderAsync(cancellation);
@@ -105,7 +134,7 @@ public static class Timers
             return taken;
         }
 
-        private async Task FireAsync((Guid Id, string Kind, Guid Subject) timer, CancellationToken cancellation)
+        private async Task FireAsync((Guid Id, string Kind, Guid Subject) timer, SemaphoreSlim slots, CancellationToken cancellation)
         {
             try
             {
@@ -114,10 +143,15 @@ public static class Timers
                 command.Parameters.AddWithValue(timer.Id);
                 await command.ExecuteNonQueryAsync(cancellation);
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception)
             {
                 // The row is still there; it is due again when the lease ends.
-                logger.LogError(exception, "The timer {Kind} of {Subject} failed and fires again", timer.Kind, timer.Subject);
+                if (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)
+                    logger.LogError(exception, "The timer {Kind} of {Subject} failed and fires again", timer.Kind, timer.Subject);
+            }
+            finally
+            {
+                slots.Release();
             }
         }
     }

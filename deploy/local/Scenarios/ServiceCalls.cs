@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Huzhu.Local.Infrastructure;
+
+namespace Huzhu.Local.Scenarios;
+
+/// <summary>A service answered what it should not have, or not at all for too long.</summary>
+public sealed class ServiceCallException(string sentence, Exception? inner = null) : ToldException(sentence, ExitCodes.Failed, inner);
+
+/// <param name="Body">Undefined when there is none, or none in JSON.</param>
+public sealed record Answer(HttpStatusCode Status, JsonElement Body, EntityTagHeaderValue? Tag)
+{
+    public bool IsSuccess => (int)Status is >= 200 and < 300;
+    public string? Code => Body.ValueKind == JsonValueKind.Object && Body.TryGetProperty("code", out var code) ? code.GetString() : null;
+}
+
+/// <summary>
+/// Calls to the services as a front end makes them: a call whose answer is lost is repeated as it was, because every one
+/// of them is safe to repeat.
+/// </summary>
+public sealed class ServiceCalls : IDisposable
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
+    readonly HttpClient _client = new(new SocketsHttpHandler
+    {
+        MaxConnectionsPerServer = 48,
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
+        UseCookies = false,
+        UseProxy = false,
+        AllowAutoRedirect = false,
+    })
+    { Timeout = TimeSpan.FromSeconds(20) };
+
+    long _repeats;
+
+    /// <summary>How many tries were repeated, because a service was away or busy.</summary>
+    public long Repeats => Interlocked.Read(ref _repeats);
+
+    /// <param name="token">Null: the address itself says who asks.</param>
+    public async Task<Answer> SendAsync(HttpMethod method, Uri address, string? token, object? body, CancellationToken cancellation,
+        string? idempotencyKey = null, string? ifMatch = null)
+    {
+        var until = DateTime.UtcNow + Patience;
+        var pause = TimeSpan.FromMilliseconds(50);
+        while (true)
+        {
+            string trouble;
+            try
+            {
+                using var request = new HttpRequestMessage(method, address);
+                if (token is not null)
+                    request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                if (idempotencyKey is not null)
+                    request.Headers.TryAddWithoutValidation("Idempotency-Key", $"\"{idempotencyKey}\"");
+                if (ifMatch is not null)
+                    request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+                if (body is not null)
+                    request.Content = JsonContent.Create(body, body.GetType(), options: JsonSerializerOptions.Web);
+                using var response = await _client.SendAsync(request, cancellation);
+                var answer = new Answer(response.StatusCode, await ReadAsync(response, cancellation), response.Headers.ETag);
+                if ((int)answer.Status < 500 && answer.Status != HttpStatusCode.TooManyRequests && answer.Code != "idempotency-key-in-progress")
+                    return answer;
+                trouble = $"{(int)answer.Status} {answer.Code}";
+            }
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or IOException && !cancellation.IsCancellationRequested)
+            {
+                trouble = exception.Message;
+            }
+            if (DateTime.UtcNow > until)
+                throw new ServiceCallException($"{method} {address.GetLeftPart(UriPartial.Path)} was not answered for {Patience.TotalSeconds:0} s: {trouble}");
+            Interlocked.Increment(ref _repeats);
+            await Task.Delay(pause, cancellation);
+            pause = TimeSpan.FromMilliseconds(Math.Min(pause.TotalMilliseconds * 2, LongestPause.TotalMilliseconds));
+        }
+    }
+
+    /// <summary>For calls that nothing can refuse when the scenario is what it should be.</summary>
+    public async Task<Answer> MustAsync(HttpMethod method, Uri address, string? token, object? body, CancellationToken cancellation,
+        string? idempotencyKey = null, string? ifMatch = null)
+    {
+        var answer = await SendAsync(method, address, token, body, cancellation, idempotencyKey, ifMatch);
+        return answer.IsSuccess
+            ? answer
+            : throw new ServiceCallException($"{method} {address.GetLeftPart(UriPartial.Path)} was answered {(int)answer.Status}: {answer.Body}");
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    static async Task<JsonElement> ReadAsync(HttpResponseMessage response, CancellationToken cancellation)
+    {
+        if (response.Content.Headers.ContentType?.MediaType is not { } type || !type.EndsWith("json", StringComparison.Ordinal))
+            return default;
+        var bytes = await response.Content.ReadAsByteArrayAsync(cancellation);
+        if (bytes.Length == 0)
+            return default;
+        using var document = JsonDocument.Parse(bytes);
+        return document.RootElement.Clone();
+    }
+}

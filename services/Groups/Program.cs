@@ -1,0 +1,28 @@
+using Huzhu.Groups;
+using Huzhu.Groups.Domain;
+using Huzhu.Groups.Features;
+using Huzhu.ServiceDefaults;
+
+var builder = Hosting.CreateHuzhuBuilder(args, "groups");
+builder.AddEventStore(
+    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>()],
+    Publishing.Map, options => options.AddViews());
+builder.AddMessaging("groups", _ => { });
+builder.Services.AddSingleton<PersonalDataVault>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
+builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
+builder.AddProviderEventConsumer();
+
+var app = builder.Build();
+app.UseHuzhuDefaults();
+app.MapRegisterResponder();
+app.MapChangeResponder();
+app.MapChangeStanding();
+app.MapPublishOpening();
+app.MapReceiveProviderEvent();
+app.MapGetResponder();
+app.MapListResponders();
+app.MapGetContact();
+app.MapPublishMeasure();
+app.MapLiftMeasure();
+app.MapGetMeasures();
+await app.RunHuzhuAsync(args);

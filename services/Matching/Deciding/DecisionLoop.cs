@@ -1,0 +1,336 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Huzhu.Contracts;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+using Huzhu.ServiceDefaults;
+using Npgsql;
+
+namespace Huzhu.Matching.Deciding;
+
+/// <summary>
+/// Everything of this process that makes an offer or changes a ledger passes through here, so that one process never
+/// conflicts with itself. What is queued while one transaction commits is decided and committed by the next: no timer,
+/// no waiting at low load. Other replicas do the same beside it; the expected versions of the streams settle who was
+/// first, and whoever was not reads again and decides again.
+/// </summary>
+public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvider time, ILogger<DecisionLoop> logger) : BackgroundService
+{
+    private const int MaxBatch = 128;
+    private const int MaxQueued = 4096;
+    private const int MaxAttempts = 40;
+    // So that a surge of new needs cannot starve the sweep of a closure, nor the sweep the needs.
+    private const int ReservedForLowerLanes = 32;
+    private static readonly TimeSpan TailInterval = TimeSpan.FromMilliseconds(100);
+
+    private static readonly Meter Meter = new("Huzhu.Matching");
+    private static readonly Counter<long> OffersMade = Meter.CreateCounter<long>("huzhu.matching.offers.made", description: "Offers made");
+    private static readonly Counter<long> Conflicts = Meter.CreateCounter<long>("huzhu.matching.conflicts", description: "Commits that another replica came before");
+    private static readonly Counter<long> Commits = Meter.CreateCounter<long>("huzhu.matching.commits", description: "Transactions of the decision loop");
+    private static readonly Histogram<double> WaitSeconds = Meter.CreateHistogram<double>("huzhu.matching.work.duration", "s", "From being queued to being committed");
+    private static readonly Histogram<double> DecideSeconds = Meter.CreateHistogram<double>("huzhu.matching.decide.duration", "s", "Deciding one batch, in memory");
+    private static readonly Histogram<int> BatchSize = Meter.CreateHistogram<int>("huzhu.matching.batch.size", description: "Pieces of work in one batch");
+    private static readonly Histogram<double> TailLag = Meter.CreateHistogram<double>("huzhu.matching.directory.lag", "s", "Age of another replica's change when it is read here");
+
+    private readonly Queue<Work>[] _lanes = [new(), new(), new()];
+    private readonly SemaphoreSlim _queued = new(0);
+    private readonly SemaphoreSlim _room = new(MaxQueued);
+    private readonly ConcurrentQueue<(Guid Stream, TaskCompletionSource? Done)> _stale = new();
+    private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _stopped;
+
+    public Roster Roster { get; } = new();
+    public PolicyState Policy { get; private set; } = PolicyState.Initial;
+    public Zones Zones { get; private set; } = new(MeasuresState.Initial);
+
+    /// <summary>Ends when the directory has been read; nothing is decided before.</summary>
+    public Task Loaded => _loaded.Task;
+    public bool IsReady => _loaded.Task.IsCompletedSuccessfully;
+
+    public Situation Look() => new(Roster, Policy, Zones, Now());
+
+    /// <summary>Queues the work and waits until it is in the log, or refused.</summary>
+    public async Task<Answer> DoAsync(Work work, CancellationToken cancellation)
+    {
+        await _room.WaitAsync(cancellation);
+        lock (_lanes)
+        {
+            ObjectDisposedException.ThrowIf(_stopped, this);
+            _lanes[(int)work.Lane].Enqueue(work);
+        }
+        _queued.Release();
+        return await work.Done.WaitAsync(cancellation);
+    }
+
+    public Task<Answer> DoAsync(NeedId needId, DecideOnMatch decide, Lane lane, Cause cause, CancellationToken cancellation) =>
+        DoAsync(new NeedWork(needId, decide, lane, cause), cancellation);
+
+    /// <summary>Has these streams (ledgers, the policy, the measures) read again before the next decision, and waits for that.</summary>
+    public async Task RefreshAsync(IReadOnlyCollection<Guid> streams, CancellationToken cancellation)
+    {
+        if (streams.Count == 0)
+            return;
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        foreach (var stream in streams.SkipLast(1))
+            _stale.Enqueue((stream, null));
+        _stale.Enqueue((streams.Last(), done));
+        _queued.Release();
+        await done.Task.WaitAsync(cancellation);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var tail = Task.CompletedTask;
+        try
+        {
+            var mark = await LoadAsync(stoppingToken);
+            _loaded.SetResult();
+            tail = TailAsync(mark, stoppingToken);
+            while (true)
+            {
+                await _queued.WaitAsync(stoppingToken);
+                await RefreshStaleAsync(stoppingToken);
+                var batch = TakeBatch();
+                if (batch.Count > 0)
+                    await ProcessAsync(batch, attempt: 1, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+        finally
+        {
+            lock (_lanes)
+            {
+                _stopped = true;
+                foreach (var work in _lanes.SelectMany(lane => lane))
+                    work.Fail(new OperationCanceledException("The service is stopping."));
+            }
+            await tail.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private DateTimeOffset Now()
+    {
+        var now = time.GetUtcNow();
+        return new DateTimeOffset(now.Ticks - now.Ticks % TimeSpan.TicksPerMillisecond, TimeSpan.Zero);
+    }
+
+    private async Task<long> LoadAsync(CancellationToken cancellation)
+    {
+        for (var wait = TimeSpan.FromMilliseconds(200); ; wait = TimeSpan.FromSeconds(Math.Min(5, wait.TotalSeconds * 2)))
+        {
+            try
+            {
+                // The mark first: what is committed after it is read by the tail.
+                var mark = await ReadMarkAsync(cancellation);
+                Policy = await log.AppendAsync<PolicyState, PolicyEvent>(PolicyState.StreamId, PolicyState.Initial, PolicyState.Evolve,
+                    state => PolicyState.DecideFirst(state, Now()).Events, Cause.Current(), cancellation);
+                Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
+                foreach (var (id, state) in await log.LoadLedgersAsync(null, cancellation))
+                    Roster.Set(id, state);
+                return mark;
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                logger.LogWarning(exception, "The directory of responders could not be read; trying again");
+                await Task.Delay(wait, time, cancellation);
+            }
+        }
+    }
+
+    private List<Work> TakeBatch()
+    {
+        var batch = new List<Work>();
+        lock (_lanes)
+        {
+            for (var lane = 0; lane < _lanes.Length; lane++)
+            {
+                var lower = _lanes.Skip(lane + 1).Sum(queue => queue.Count);
+                var limit = MaxBatch - Math.Min(lower, ReservedForLowerLanes * (_lanes.Length - 1 - lane));
+                while (batch.Count < limit && _lanes[lane].TryDequeue(out var work))
+                    batch.Add(work);
+            }
+        }
+        if (batch.Count == 0)
+            return batch;
+        _room.Release(batch.Count);
+        // One signal was waited for; the others of the batch are taken here, and spurious ones do no harm.
+        for (var taken = 1; taken < batch.Count && _queued.Wait(0); taken++)
+        {
+        }
+        return batch;
+    }
+
+    private async Task ProcessAsync(List<Work> batch, int attempt, CancellationToken cancellation)
+    {
+        var touched = new Touched();
+        try
+        {
+            await RefreshStaleAsync(cancellation);
+            await DecideAndCommitAsync(batch, touched, cancellation);
+        }
+        catch (OperationCanceledException exception) when (cancellation.IsCancellationRequested)
+        {
+            foreach (var work in batch)
+                work.Fail(exception);
+            throw;
+        }
+        catch (Exception exception)
+        {
+            foreach (var id in touched.Ledgers)
+                _stale.Enqueue((id.Value, null));
+            var conflict = Log.IsConflict(exception);
+            if (conflict)
+                Conflicts.Add(1);
+            if (batch.Count > 1 && (conflict || !Messaging.IsServerAway(exception)))
+            {
+                // Only what conflicted, or what is broken, is tried alone in the end.
+                var half = batch.Count / 2;
+                await ProcessAsync(batch[..half], 1, cancellation);
+                await ProcessAsync(batch[half..], 1, cancellation);
+            }
+            else if (conflict && attempt < MaxAttempts)
+            {
+                await Task.Delay(Random.Shared.Next(1, Math.Min(200, 4 << Math.Min(attempt, 6))), cancellation);
+                await ProcessAsync(batch, attempt + 1, cancellation);
+            }
+            else
+            {
+                if (conflict)
+                    exception = new TimeoutException("Other replicas came first again and again.", exception);
+                foreach (var work in batch)
+                    work.Fail(exception);
+            }
+        }
+    }
+
+    private async Task DecideAndCommitAsync(List<Work> batch, Touched touched, CancellationToken cancellation)
+    {
+        var needs = batch.SelectMany(work => work.Needs(Roster)).ToHashSet();
+        var matches = await log.LoadMatchesAsync(needs, cancellation);
+        var started = Stopwatch.GetTimestamp();
+        var round = new Round(Look());
+        touched.Round = round;
+        foreach (var (id, match) in matches)
+            round.Know(id, match.State, match.Version);
+        var answers = new Answer[batch.Count];
+        for (var index = 0; index < batch.Count; index++)
+        {
+            round.Cause = batch[index].Cause;
+            answers[index] = batch[index].Run(round);
+        }
+        DecideSeconds.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+        BatchSize.Record(batch.Count);
+        if (round.HasEvents)
+        {
+            // Not cancelled by a stop: a commit under way is finished, so that its callers know.
+            await log.CommitAsync(round, CancellationToken.None);
+            Commits.Add(1);
+            OffersMade.Add(round.OffersMade);
+        }
+        for (var index = 0; index < batch.Count; index++)
+        {
+            batch[index].Complete(answers[index]);
+            WaitSeconds.Record(Stopwatch.GetElapsedTime(batch[index].QueuedAt).TotalSeconds);
+        }
+    }
+
+    /// <summary>Reads again what may have changed behind this process's back. Until that succeeds nothing is decided.</summary>
+    private async Task RefreshStaleAsync(CancellationToken cancellation)
+    {
+        if (_stale.IsEmpty)
+            return;
+        var streams = new HashSet<Guid>();
+        var waiting = new List<TaskCompletionSource>();
+        while (_stale.TryDequeue(out var stale))
+        {
+            streams.Add(stale.Stream);
+            if (stale.Done is not null)
+                waiting.Add(stale.Done);
+        }
+        for (var wait = TimeSpan.FromMilliseconds(50); ; wait = TimeSpan.FromSeconds(Math.Min(2, wait.TotalSeconds * 2)))
+        {
+            try
+            {
+                if (streams.Contains(PolicyState.StreamId))
+                    Policy = await log.LoadPolicyAsync(cancellation);
+                if (streams.Contains(MeasuresState.StreamId))
+                    Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
+                var ids = streams.Where(id => id != PolicyState.StreamId && id != MeasuresState.StreamId).Select(ResponderId.Of).ToArray();
+                if (ids.Length > 0)
+                {
+                    var ledgers = await log.LoadLedgersAsync(ids, cancellation);
+                    foreach (var id in ids)
+                        Roster.Set(id, ledgers.GetValueOrDefault(id, ResponderState.Initial));
+                }
+                break;
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)
+            {
+                logger.LogWarning(exception, "Ledgers could not be read again; nothing is decided until they are");
+                await Task.Delay(wait, time, cancellation);
+            }
+        }
+        waiting.ForEach(done => done.TrySetResult());
+    }
+
+    /// <summary>
+    /// Follows the ledgers, the policy and the measures as other replicas change them, up to the daemon's high-water
+    /// mark, below which no event can appear any more. What is missed for a moment costs a conflict, never a place.
+    /// </summary>
+    private async Task TailAsync(long mark, CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(TailInterval, time);
+        while (await timer.WaitForNextTickAsync(cancellation))
+        {
+            try
+            {
+                await using var command = database.CreateCommand($"""
+                    with mark as (select coalesce(max(last_seq_id), 0) as at from {EventStore.Schema}.mt_event_progression where name = 'HighWaterMark')
+                    select m.at, e.stream_id, max(e.version), max(e.timestamp) from mark m
+                    left join {EventStore.Schema}.mt_events e on e.seq_id > $1 and e.seq_id <= m.at
+                        and (e.stream_id = any($2) or exists (select 1 from {Tables.Responders} r where r.id = e.stream_id))
+                    group by m.at, e.stream_id
+                    """);
+                command.Parameters.AddWithValue(mark);
+                command.Parameters.AddWithValue(new[] { PolicyState.StreamId, MeasuresState.StreamId });
+                var behind = false;
+                await using var reader = await command.ExecuteReaderAsync(cancellation);
+                while (await reader.ReadAsync(cancellation))
+                {
+                    mark = Math.Max(mark, reader.GetInt64(0));
+                    if (reader.IsDBNull(1) || reader.GetInt64(2) <= KnownVersionOf(reader.GetGuid(1)))
+                        continue;
+                    TailLag.Record(Math.Max(0, (time.GetUtcNow() - reader.GetFieldValue<DateTimeOffset>(3)).TotalSeconds));
+                    _stale.Enqueue((reader.GetGuid(1), null));
+                    behind = true;
+                }
+                if (behind)
+                    _queued.Release();
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)
+            {
+                logger.LogWarning(exception, "The changes of other replicas could not be read; trying again");
+            }
+        }
+    }
+
+    private long KnownVersionOf(Guid stream) =>
+        stream == PolicyState.StreamId ? Policy.Version
+        : stream == MeasuresState.StreamId ? Zones.Version
+        : Roster.StateOf(ResponderId.Of(stream)).Version;
+
+    private async Task<long> ReadMarkAsync(CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"select coalesce(max(last_seq_id), 0) from {EventStore.Schema}.mt_event_progression where name = 'HighWaterMark'");
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    private sealed class Touched
+    {
+        public Round? Round { get; set; }
+        public IEnumerable<ResponderId> Ledgers => Round?.Ledgers.Keys ?? [];
+    }
+}

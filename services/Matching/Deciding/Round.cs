@@ -1,0 +1,142 @@
+using Huzhu.Contracts;
+using Huzhu.Deciding;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+using Huzhu.ServiceDefaults;
+
+namespace Huzhu.Matching.Deciding;
+
+/// <summary>
+/// Decides a batch in memory, one piece of work after another, each seeing what those before it took. What it leaves is
+/// what one transaction appends. It writes the directory as it goes; when the transaction fails, the ledgers it touched
+/// are read again. No input or output here.
+/// </summary>
+public sealed class Round(Situation situation)
+{
+    private readonly Dictionary<NeedId, MatchPart> _matches = [];
+    private readonly Dictionary<ResponderId, LedgerPart> _ledgers = [];
+
+    public Situation Situation { get; } = situation;
+
+    /// <summary>What stands behind the events that follow.</summary>
+    public Cause Cause { get; set; }
+
+    public IReadOnlyDictionary<NeedId, MatchPart> Matches => _matches;
+    public IReadOnlyDictionary<ResponderId, LedgerPart> Ledgers => _ledgers;
+    public bool HasEvents => _matches.Values.Any(part => part.Events.Count > 0) || _ledgers.Count > 0;
+    public int OffersMade { get; private set; }
+
+    public void Know(NeedId needId, MatchState state, long version) => _matches[needId] = new MatchPart(state, version);
+
+    public MatchState StateOf(NeedId needId) => _matches[needId].State;
+
+    /// <summary>The command, and what follows from it. A refusal leaves nothing behind.</summary>
+    public Answer Decide(NeedId needId, DecideOnMatch decide)
+    {
+        var refusal = Apply(needId, decide);
+        if (refusal is null)
+            Settle(needId);
+        var match = _matches[needId];
+        return new Answer(refusal, match.State, match.Version + match.Events.Count);
+    }
+
+    /// <summary>The command alone; places of offers that ended are freed.</summary>
+    public Refusal? Apply(NeedId needId, DecideOnMatch decide)
+    {
+        var match = _matches[needId];
+        var before = match.State;
+        var decision = decide(before, Situation);
+        if (decision.Refusal is not null || decision.Events.Count == 0)
+            return decision.Refusal;
+        foreach (var change in decision.Events)
+            match.Append(change, Cause);
+        foreach (var offer in before.Offers)
+        {
+            if (!offer.HoldsPlace || match.State.Find(offer.Id) is not { HoldsPlace: false } ended)
+                continue;
+            var released = ResponderState.DecideRelease(Situation.Roster.StateOf(offer.ResponderId), offer.Id, CodeOf(ended), Situation.Now);
+            Append(offer.ResponderId, released.Events);
+        }
+        return null;
+    }
+
+    /// <summary>Asks as many responders as the need should have asked, or has it wait with a reason.</summary>
+    public void Settle(NeedId needId)
+    {
+        var match = _matches[needId];
+        while (match.State.OffersWanted(Situation.Policy.Policy) > 0)
+        {
+            var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now);
+            if (choice.Best is not { } best)
+            {
+                Wait(choice.Waits!, choice.LeftOut);
+                return;
+            }
+            var offerId = OfferId.Of(DeterministicId.Of(needId.Value, $"offer {match.State.Offers.Count + 1}"));
+            var held = Must(ResponderState.DecideHold(best.State, offerId, needId, Situation.Now));
+            var made = Must(Match.DecideOffer(match.State, Situation.Policy.Policy, offerId, best.Id, best.State.Profile!.Kind, choice.Explanation!, Situation.Now));
+            Append(best.Id, held);
+            foreach (var change in made)
+                match.Append(change, Cause);
+            OffersMade++;
+        }
+        if (match.State.State is NeedState.Open && match.State.Need is not null)
+            Wait("", new Dictionary<string, int>());
+
+        void Wait(string reason, IReadOnlyDictionary<string, int> leftOut)
+        {
+            foreach (var change in Must(Match.DecideWait(match.State, Situation.Policy.Policy, reason, leftOut, Situation.Now)))
+                match.Append(change, Cause);
+        }
+    }
+
+    public void Append(ResponderId responderId, IReadOnlyList<ResponderEvent> events)
+    {
+        if (events.Count == 0)
+            return;
+        var state = Situation.Roster.StateOf(responderId);
+        if (!_ledgers.TryGetValue(responderId, out var ledger))
+            _ledgers[responderId] = ledger = new LedgerPart(state.Version);
+        foreach (var change in events)
+        {
+            state = ResponderState.Evolve(state, change);
+            ledger.Events.Add((change, Cause));
+        }
+        Situation.Roster.Set(responderId, state);
+    }
+
+    private static IReadOnlyList<TEvent> Must<TEvent>(Decision<TEvent> decision) where TEvent : notnull =>
+        decision.Refusal is { } refusal
+            ? throw new InvalidOperationException($"The ranking chose what the streams refuse ({refusal.Code}): {refusal.Reason}")
+            : decision.Events;
+
+    private static string CodeOf(Offer ended) => ended.Status switch
+    {
+        OfferStatus.Revoked => ended.EndedBecause!,
+        var status => status.ToString().ToLowerInvariant(),
+    };
+}
+
+/// <summary>A match as the round leaves it.</summary>
+public sealed class MatchPart(MatchState state, long version)
+{
+    public MatchState State { get; private set; } = state;
+
+    /// <summary>Version of the stream before this round.</summary>
+    public long Version { get; } = version;
+    public List<(MatchEvent Event, Cause Cause)> Events { get; } = [];
+
+    public void Append(MatchEvent change, Cause cause)
+    {
+        State = MatchState.Evolve(State, change);
+        Events.Add((change, cause));
+    }
+}
+
+/// <summary>What the round adds to a ledger.</summary>
+public sealed class LedgerPart(long version)
+{
+    /// <summary>Version of the stream before this round.</summary>
+    public long Version { get; } = version;
+    public List<(ResponderEvent Event, Cause Cause)> Events { get; } = [];
+}

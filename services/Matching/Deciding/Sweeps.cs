@@ -1,0 +1,171 @@
+using System.Diagnostics.Metrics;
+using System.Text.Json;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.Deciding;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+using Huzhu.ServiceDefaults;
+using Npgsql;
+
+namespace Huzhu.Matching.Deciding;
+
+/// <summary>
+/// Work on many needs at once, most urgent then oldest: what a responder that shut still holds, what a sealed zone cuts
+/// off, and the backlog when somebody might serve it. Each need is its own piece of work in the decision loop and may be
+/// swept twice; a sweep that was interrupted is done again from what the streams say.
+/// </summary>
+public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
+{
+    private const int Page = 256;
+    private static readonly Meter Meter = new("Huzhu.Matching");
+    private static readonly Counter<long> Swept = Meter.CreateCounter<long>("huzhu.matching.swept", description: "Needs taken from a responder by a closure, a pause or a zone");
+    private static readonly Counter<long> Retried = Meter.CreateCounter<long>("huzhu.matching.backlog.retried", description: "Needs of the backlog that were tried again");
+
+    /// <summary>Takes from a responder that takes no new needs what it may not keep: all, or what has not begun when it only paused.</summary>
+    public async Task TakeFromAsync(ResponderId responderId, Cause cause, CancellationToken cancellation)
+    {
+        var held = await HeldAsync(responderId, cancellation);
+        Swept.Add(held.Count);
+        await AllAsync(held, place => new NeedWork(place.Need.NeedId, (state, situation) =>
+        {
+            // As the ledger stands when the decision is made: it may have reopened since.
+            var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
+            {
+                Opening.Open => (null, false),
+                Opening.Closed => (RevocationReasons.ProviderClosed, true),
+                Opening.Withdrawn => (RevocationReasons.ResponderWithdrawn, true),
+                Opening.Paused => ((string?)RevocationReasons.ResponderPaused, false),
+            };
+            return reason is null
+                ? Decision<MatchEvent>.Nothing
+                : Match.DecideRevoke(state, place.OfferId, reason, evenIfStarted, situation.Now);
+        }, LaneOf(place.Need), cause), cancellation);
+    }
+
+    /// <summary>Takes back offline help that has not begun and would cross a sealed edge.</summary>
+    public async Task TakeAcrossZonesAsync(Cause cause, CancellationToken cancellation)
+    {
+        if (!loop.Zones.Any)
+            return;
+        var held = await HeldAsync(null, cancellation);
+        var cut = held.Where(place => loop.Roster.StateOf(place.ResponderId).Profile is { } profile && Ranker.CrossesZone(place.Need, profile, loop.Zones)).ToList();
+        Swept.Add(cut.Count);
+        await AllAsync(cut, place => new NeedWork(place.Need.NeedId, (state, situation) =>
+            situation.Roster.StateOf(place.ResponderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
+                ? Match.DecideRevoke(state, place.OfferId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
+                : Decision<MatchEvent>.Nothing,
+            LaneOf(place.Need), cause), cancellation);
+    }
+
+    /// <summary>Tries the backlog for these responders: needs that one of them could serve, in order, until their places are taken.</summary>
+    public async Task TryBacklogAsync(IReadOnlyCollection<ResponderId> responders, Cause cause, CancellationToken cancellation)
+    {
+        var after = BacklogPosition.Start;
+        while (Free(responders) is { Count: > 0 } atPage)
+        {
+            var page = await BacklogAsync(atPage, after, cancellation);
+            if (page.Count == 0)
+                return;
+            after = BacklogPosition.Of(page[^1]);
+            for (var position = 0; position < page.Count;)
+            {
+                // Needs that were tried in vain (a decline, a concern) leave their place to those behind them: look again.
+                var listings = Free(responders);
+                if (listings.Count == 0)
+                    return;
+                var places = listings.ToDictionary(listing => listing.Id, listing => listing.State.Free);
+                var situation = loop.Look();
+                var wave = new List<Need>();
+                for (; position < page.Count && places.Count > 0; position++)
+                {
+                    var alone = MatchState.Initial with { Need = page[position], State = NeedState.Waiting, Remaining = page[position].Quantity };
+                    var server = listings.Find(listing => places.ContainsKey(listing.Id) && Ranker.CouldServe(alone, listing, situation.Policy, situation.Zones, situation.Now));
+                    if (server is null)
+                        continue;
+                    if (--places[server.Id] == 0)
+                        places.Remove(server.Id);
+                    wave.Add(page[position]);
+                }
+                Retried.Add(wave.Count);
+                await AllAsync(wave, need => new NeedWork(need.NeedId, Retry, Lane.Bulk, cause), cancellation);
+            }
+        }
+    }
+
+    /// <summary>Escalates what waits longer than the policy says, where a timer of an older policy is not due yet.</summary>
+    public async Task EscalateOverdueAsync(Cause cause, CancellationToken cancellation)
+    {
+        var overdue = new List<NeedId>();
+        await using var command = database.CreateCommand($"select need_id from {Tables.Needs} where backlog = 'waiting' and submitted_at < ($1::timestamptz[])[urgency_rank + 1] limit 1000");
+        var situation = loop.Look();
+        command.Parameters.AddWithValue(Enum.GetValues<Urgency>().OrderBy(Tables.RankOf)
+            .Select(urgency => situation.Now - TimeSpan.FromSeconds(situation.Policy.Policy.For(urgency).EscalateAfterSeconds)).ToArray());
+        await using (var reader = await command.ExecuteReaderAsync(cancellation))
+        {
+            while (await reader.ReadAsync(cancellation))
+                overdue.Add(NeedId.Of(reader.GetGuid(0)));
+        }
+        await AllAsync(overdue, needId => new NeedWork(needId, Retry, Lane.Bulk, cause), cancellation);
+    }
+
+    /// <summary>Nothing to decide but whether the need can be settled now.</summary>
+    public static Decision<MatchEvent> Retry(MatchState state, Situation situation) => Match.DecideEscalate(state, situation.Policy.Policy, situation.Now);
+
+    private static Lane LaneOf(Need need) => need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Bulk;
+
+    private async Task AllAsync<T>(IReadOnlyList<T> items, Func<T, NeedWork> work, CancellationToken cancellation)
+    {
+        // In order, and no more at once than the loop takes in a few batches.
+        foreach (var chunk in items.Chunk(512))
+            await Task.WhenAll(chunk.Select(item => loop.DoAsync(work(item), cancellation)));
+    }
+
+    private List<Listing> Free(IEnumerable<ResponderId> responders) =>
+        [.. responders.Select(id => loop.Roster.TryGet(id, out var listing) ? listing : null)
+            .OfType<Listing>().Where(listing => listing.State is { Opening: Opening.Open, Free: > 0 }).OrderBy(listing => listing.Id.Value)];
+
+    private async Task<List<(OfferId OfferId, ResponderId ResponderId, Need Need)>> HeldAsync(ResponderId? responder, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            select o.offer_id, o.responder_id, n.need, n.urgency_rank from {Tables.Offers} o join {Tables.Needs} n on n.need_id = o.need_id
+            where o.holds_place {(responder is null ? "" : "and o.responder_id = $1")} order by n.urgency_rank, n.submitted_at, n.need_id
+            """);
+        if (responder is { } id)
+            command.Parameters.AddWithValue(id.Value);
+        var held = new List<(OfferId, ResponderId, Need)>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            held.Add((OfferId.Of(reader.GetGuid(0)), ResponderId.Of(reader.GetGuid(1)), ReadNeed(reader.GetString(2), reader.GetInt32(3))));
+        return held;
+    }
+
+    private async Task<List<Need>> BacklogAsync(IReadOnlyCollection<Listing> servers, BacklogPosition after, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            select need, urgency_rank from {Tables.Needs}
+            where backlog is not null and (urgency_rank, submitted_at, need_id) > ($1, $2, $3)
+                and (need->>'kind' = any($4) or split_part(need->>'kind', '.', 1) = any($4)) and need->>'mode' = any($5)
+            order by urgency_rank, submitted_at, need_id limit {Page}
+            """);
+        command.Parameters.AddWithValue(after.Rank);
+        command.Parameters.AddWithValue(after.SubmittedAt);
+        command.Parameters.AddWithValue(after.NeedId);
+        command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.ServiceKinds).Distinct().ToArray());
+        command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.Modes).Distinct().Select(mode => JsonNamingPolicy.KebabCaseLower.ConvertName(mode.ToString())).ToArray());
+        var needs = new List<Need>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            needs.Add(ReadNeed(reader.GetString(0), reader.GetInt32(1)));
+        return needs;
+    }
+
+    private static Need ReadNeed(string json, int urgencyRank) =>
+        JsonSerializer.Deserialize<Need>(json, Tables.Json)! with { Urgency = (Urgency)((int)Urgency.LifeThreatening - urgencyRank) };
+
+    private readonly record struct BacklogPosition(int Rank, DateTimeOffset SubmittedAt, Guid NeedId)
+    {
+        public static BacklogPosition Start => new(-1, DateTimeOffset.UnixEpoch, Guid.Empty);
+        public static BacklogPosition Of(Need need) => new(Tables.RankOf(need.Urgency), need.SubmittedAt.ToUniversalTime(), need.NeedId.Value);
+    }
+}

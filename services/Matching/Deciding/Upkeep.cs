@@ -1,0 +1,110 @@
+using Huzhu.Contracts;
+using Huzhu.Matching.Domain;
+using Huzhu.ServiceDefaults;
+using JasperFx.Events.Daemon;
+using JasperFx.Events.Projections;
+using Marten;
+using Marten.Events.Daemon;
+using Marten.Events.Daemon.Internals;
+using Marten.Subscriptions;
+
+namespace Huzhu.Matching.Deciding;
+
+/// <summary>
+/// When a place is freed, a responder registers, changes or reopens, or a zone is lifted, the backlog that can be served
+/// is tried. Reads the log, so that it happens even if the process that freed the place dies; runs on one replica.
+/// </summary>
+public sealed class BacklogSubscription(IServiceProvider services) : ISubscription
+{
+    public const string Name = "Backlog";
+
+    public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
+        IDocumentOperations operations, CancellationToken cancellationToken)
+    {
+        // A page may hold none of the events asked for.
+        if (page.Events.Count == 0)
+            return NullChangeListener.Instance;
+        // Asked for late: the store is built with its subscriptions, and the loop is built with the store.
+        var (loop, sweeps) = (services.GetRequiredService<DecisionLoop>(), services.GetRequiredService<Sweeps>());
+        await loop.Loaded.WaitAsync(cancellationToken);
+        var versions = new Dictionary<Guid, long>();
+        var everybody = false;
+        foreach (var stored in page.Events)
+        {
+            everybody |= stored.Data is ZoneLifted;
+            versions[stored.StreamId] = stored.Version;
+        }
+        // The change may be another replica's, and not be known here yet.
+        var unknown = versions.Where(stream => stream.Key == MeasuresState.StreamId
+            ? loop.Zones.Version < stream.Value
+            : loop.Roster.StateOf(ResponderId.Of(stream.Key)).Version < stream.Value).Select(stream => stream.Key).ToArray();
+        await loop.RefreshAsync(unknown, cancellationToken);
+        var responders = everybody ? [.. loop.Roster.All.Select(listing => listing.Id)] : versions.Keys.Select(ResponderId.Of).ToList();
+        await sweeps.TryBacklogAsync(responders, Cause.Current(page.Events[^1].Id.ToString()), cancellationToken);
+        return NullChangeListener.Instance;
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}
+
+/// <summary>
+/// Finishes what may have been interrupted: at start, and then at least once a minute. Everything here is also caused
+/// by events; this is the net below them.
+/// </summary>
+public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, TimeProvider time, ILogger<SafetyNet> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await loop.Loaded.WaitAsync(stoppingToken);
+            while (true)
+            {
+                try
+                {
+                    await SweepAsync(stoppingToken);
+                }
+                catch (Exception exception) when (exception is not OperationCanceledException)
+                {
+                    logger.LogWarning(exception, "The backlog could not be swept; trying again later");
+                }
+                await Task.Delay(Interval(loop.Policy.Policy), time, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    /// <summary>A minute, or as often as the policy would have silent responders asked again.</summary>
+    internal static TimeSpan Interval(Policy policy) => TimeSpan.FromSeconds(Math.Clamp(
+        Enum.GetValues<Urgency>().Min(urgency => policy.For(urgency).AskAgainAfterSeconds) / 2, 1, 60));
+
+    private async Task SweepAsync(CancellationToken cancellation)
+    {
+        var cause = Cause.Current("safety-net");
+        foreach (var listing in loop.Roster.All.Where(listing => listing.State is { Opening: not Opening.Open, Held.Count: > 0 }))
+            await sweeps.TakeFromAsync(listing.Id, cause, cancellation);
+        await sweeps.TakeAcrossZonesAsync(cause, cancellation);
+        await sweeps.EscalateOverdueAsync(cause, cancellation);
+        await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
+    }
+}
+
+/// <summary>An offer's life is over, unless it has ended before.</summary>
+public sealed class OfferExpiryTimer(DecisionLoop loop) : ITimerHandler
+{
+    public string Kind => Log.OfferExpiry;
+
+    public Task HandleAsync(Guid subject, CancellationToken cancellation) => loop.DoAsync(
+        NeedId.Of(subject), (state, situation) => Match.DecideExpire(state, situation.Now), Lane.Normal, Cause.Current("timer:offer-expiry"), cancellation);
+}
+
+/// <summary>The urgency's limit has passed: if the need still waits, humans are told.</summary>
+public sealed class EscalationTimer(DecisionLoop loop) : ITimerHandler
+{
+    public string Kind => Log.Escalation;
+
+    public Task HandleAsync(Guid subject, CancellationToken cancellation) => loop.DoAsync(
+        NeedId.Of(subject), Sweeps.Retry, Lane.Normal, Cause.Current("timer:escalation"), cancellation);
+}

@@ -1,0 +1,75 @@
+using Huzhu.Contracts;
+
+namespace Huzhu.Matching.Domain;
+
+/// <summary>
+/// Why an offer went to this responder and to no other, in data that an auditor can decide again from. Versions are
+/// those of the streams as they were looked at.
+/// </summary>
+/// <param name="PolicyVersion">Version of the policy stream.</param>
+/// <param name="ZonesVersion">Version of the measures stream: which zones were sealed.</param>
+/// <param name="Rank">Place in the whole order, those left out included: 1 when nobody was better placed.</param>
+/// <param name="DistanceMetres">Great-circle distance to the nearest open site that may serve; null for online help.</param>
+/// <param name="Held">Places that the responder held before this offer.</param>
+/// <param name="LedgerVersion">Version of the responder's ledger before this offer.</param>
+/// <param name="FirstBecause">A code of <see cref="OrderReasons"/>: what put it before the next one that could have been asked.</param>
+/// <param name="RunnerUp">The next one that could have been asked.</param>
+/// <param name="LeftOut">Those that provide the service kind and are better placed, in order, up to the policy's limit.</param>
+/// <param name="OthersLeftOut">Everybody else that a hard rule excluded, counted by reason.</param>
+public sealed record Explanation(
+    long PolicyVersion,
+    long ZonesVersion,
+    int Rank,
+    double? DistanceMetres,
+    int Held,
+    int Capacity,
+    long LedgerVersion,
+    string FirstBecause,
+    ResponderId? RunnerUp,
+    double? RunnerUpDistanceMetres,
+    IReadOnlyList<LeftOut> LeftOut,
+    IReadOnlyDictionary<string, int> OthersLeftOut);
+
+/// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
+public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
+
+/// <summary>The hard rules by the code they give when they exclude, in the order in which they are looked at.</summary>
+public static class ExclusionReasons
+{
+    public const string Kind = "kind";
+    public const string Mode = "mode";
+    public const string Communication = "communication";
+    public const string OutOfArea = "out-of-area";
+    public const string ZoneSealed = "zone-sealed";
+    public const string Withdrawn = "withdrawn";
+    public const string Closed = "closed";
+    public const string Paused = "paused";
+    public const string ExcludedByPerson = "excluded-by-person";
+    public const string ExcludedConcern = "excluded-concern";
+    public const string ExcludedDisputed = "excluded-disputed";
+    public const string ExcludedDeclined = "excluded-declined";
+    public const string ExcludedReleased = "excluded-released";
+    public const string ExcludedRevoked = "excluded-revoked";
+    public const string AskedRecently = "asked-recently";
+    public const string AlreadyOffered = "already-offered";
+    public const string Full = "full";
+
+    /// <summary>Later means closer to being asked: the furthest one that anybody reached says best why a need waits.</summary>
+    public static IReadOnlyList<string> InOrder { get; } =
+    [
+        Kind, Mode, Communication, OutOfArea, ZoneSealed, Withdrawn, Closed, Paused, ExcludedByPerson, ExcludedConcern,
+        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full,
+    ];
+}
+
+/// <summary>What put one responder before another.</summary>
+public static class OrderReasons
+{
+    public const string OnlyOne = "only-one";
+    public const string OwnGroup = "own-group";
+    public const string ProviderFirst = "provider-first";
+    public const string Nearest = "nearest";
+    public const string SameSubDistrict = "same-sub-district";
+    public const string LeastLoaded = "least-loaded";
+    public const string LowestId = "lowest-id";
+}

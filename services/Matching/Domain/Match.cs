@@ -1,0 +1,444 @@
+using System.Collections.Immutable;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.Deciding;
+
+namespace Huzhu.Matching.Domain;
+
+public abstract record MatchEvent(DateTimeOffset At);
+
+/// <summary>A need is known and wants a responder. Its clock is <c>Need.SubmittedAt</c> and never restarts.</summary>
+public sealed record NeedReceived(Need Need, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>A repeat call made the need more urgent.</summary>
+public sealed record NeedUrgencyRaised(Urgency Urgency, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>One responder is asked, and one of its places is held while it thinks.</summary>
+/// <param name="Quantity">What is still to be done, and so is asked for.</param>
+/// <param name="NewlyOffered">No other offer was open: this one changed where the need stands.</param>
+public sealed record OfferMade(
+    OfferId OfferId, RequestId RequestId, ResponderId ResponderId, ResponderKind ResponderKind, string Kind, DeliveryMode Mode,
+    int Quantity, Urgency Urgency, IReadOnlyList<CommunicationNeed> Communication, string? SubDistrict, int ParallelOffers,
+    bool NewlyOffered, DateTimeOffset ExpiresAt, Explanation Explanation, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The offer reached the responder, as far as the channel can tell.</summary>
+public sealed record OfferSent(OfferId OfferId, string Channel, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The responder takes the need; nobody else can any more.</summary>
+public sealed record OfferAccepted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>An offer is over other than by being done; the place that it held is free.</summary>
+public abstract record OfferEnding(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The responder said no. It is not asked again for this need.</summary>
+public sealed record OfferDeclined(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DeclineReason Reason, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>The responder stayed silent until the offer's life was over.</summary>
+public sealed record OfferExpired(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>No channel could carry the offer to the responder. Not a decline.</summary>
+public sealed record OfferUndeliverable(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>Another responder that was asked at the same time was first.</summary>
+public sealed record OfferSuperseded(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>The offer, accepted or not, was taken away; the reason is a code of <see cref="RevocationReasons"/>.</summary>
+/// <param name="Note">What a person gave as the reason, when a person did it. No personal data.</param>
+public sealed record OfferRevoked(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, string? Note, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>The responder had accepted and cannot go on.</summary>
+public sealed record OfferReleased(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>The person says that the help did not come, or was not what was promised.</summary>
+public sealed record OfferDisputed(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At)
+    : OfferEnding(OfferId, RequestId, ResponderId, At);
+
+/// <summary>The responder is at it.</summary>
+public sealed record HelpStarted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The responder has done its part; what remains goes back to matching.</summary>
+public sealed record HelpCompleted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Quantity, int Remaining, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>Nobody can take the need now. It waits in the backlog and is tried again whenever somebody might.</summary>
+/// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>.</param>
+/// <param name="LeftOut">How many responders each rule excluded.</param>
+public sealed record NeedWaits(RequestId RequestId, string Reason, IReadOnlyDictionary<string, int> LeftOut, int Remaining, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The urgency's limit has passed and nobody was found: humans look for help too. Matching goes on trying.</summary>
+public sealed record NeedEscalated(RequestId RequestId, string Reason, int Remaining, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>Somebody is worried about safety. Only humans move the need from here.</summary>
+public sealed record NeedHeld(RequestId RequestId, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>Help is no longer wanted. It may be heard before the need itself.</summary>
+public sealed record NeedCancelled(RequestId RequestId, string Reason, DateTimeOffset SaidAt, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>The person says that the need was met. It may be heard before the need itself.</summary>
+public sealed record NeedConfirmed(RequestId RequestId, DateTimeOffset SaidAt, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>A need that had ended, or was held, is to be matched again, on its original clock.</summary>
+public sealed record NeedReopened(Need Need, string Reason, DateTimeOffset SaidAt, DateTimeOffset At) : MatchEvent(At);
+
+/// <summary>This responder is not asked for this need any more; the reason is a code of <see cref="ExclusionReasons"/>.</summary>
+public sealed record ResponderExcluded(ResponderId ResponderId, string Reason, DateTimeOffset At) : MatchEvent(At);
+
+public static class RevocationReasons
+{
+    public const string ProviderClosed = "provider-closed";
+    public const string ResponderPaused = "responder-paused";
+    public const string ResponderWithdrawn = "responder-withdrawn";
+    public const string ResponderShrank = "responder-shrank";
+    public const string NeedCancelled = "need-cancelled";
+    public const string NeedConfirmed = "need-confirmed";
+    public const string ZoneSealed = "zone-sealed";
+    public const string Concern = "concern";
+    public const string ByOperator = "by-operator";
+}
+
+public enum OfferStatus { Made, Sent, Accepted, Started, Done, Declined, Expired, Undeliverable, Superseded, Revoked, Released, Disputed }
+
+public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind ResponderKind, OfferStatus Status, DateTimeOffset MadeAt,
+    DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause, Explanation Explanation)
+{
+    /// <summary>The responder may still say yes or no.</summary>
+    public bool IsOpen => Status is OfferStatus.Made or OfferStatus.Sent;
+
+    /// <summary>The responder has the need in hand.</summary>
+    public bool IsTaken => Status is OfferStatus.Accepted or OfferStatus.Started;
+
+    public bool HoldsPlace => IsOpen || IsTaken;
+}
+
+/// <summary>One need on its way to a responder.</summary>
+/// <param name="Need">Null until the need itself has been heard of: other messages about it may come first.</param>
+/// <param name="State">Open means: to be settled, within the transaction that made it so.</param>
+/// <param name="SaidAt">When the newest cancel, confirm or reopen was said; an older one that comes later means nothing.</param>
+public sealed record MatchState(
+    Need? Need, NeedState State, int Remaining, Urgency? RaisedTo, ImmutableList<Offer> Offers,
+    ImmutableDictionary<ResponderId, string> Excluded, string? Reason, DateTimeOffset SaidAt)
+{
+    public static MatchState Initial { get; } = new(
+        null, NeedState.Open, 0, null, [], ImmutableDictionary<ResponderId, string>.Empty, null, DateTimeOffset.MinValue);
+
+    public Urgency Urgency => RaisedTo is { } raised && (Need is null || raised > Need.Urgency) ? raised : Need?.Urgency ?? Urgency.Routine;
+    public IEnumerable<Offer> OpenOffers => Offers.Where(offer => offer.IsOpen);
+    public Offer? Taken => Offers.FirstOrDefault(offer => offer.IsTaken);
+    public bool IsOver => State is NeedState.Fulfilled or NeedState.Closed or NeedState.Cancelled;
+
+    public Offer? Find(OfferId id) => Offers.Find(offer => offer.Id == id);
+
+    /// <summary>How many more responders should be asked now.</summary>
+    public int OffersWanted(Policy policy)
+    {
+        if (Need is null || State is not (NeedState.Open or NeedState.Offered or NeedState.Waiting or NeedState.Escalated) || IsExhausted(policy))
+            return 0;
+        return policy.For(Urgency).ParallelOffers - Offers.Count(offer => offer.IsOpen);
+    }
+
+    /// <summary>So many have not taken it that only humans go on.</summary>
+    public bool IsExhausted(Policy policy) =>
+        Offers.Count(offer => offer.Status is OfferStatus.Declined or OfferStatus.Expired or OfferStatus.Undeliverable)
+        >= policy.MaxUnansweredOffersPerNeed;
+
+    public DateTimeOffset EscalatesAt(Policy policy) => Need!.SubmittedAt + TimeSpan.FromSeconds(policy.For(Urgency).EscalateAfterSeconds);
+
+    /// <summary>Why this responder may not be asked for this need now, or null.</summary>
+    public string? WhyNot(ResponderId responder, Policy policy, DateTimeOffset now)
+    {
+        if (Need!.ExcludedResponders.Contains(responder))
+            return ExclusionReasons.ExcludedByPerson;
+        if (Excluded.TryGetValue(responder, out var reason))
+            return reason;
+        foreach (var offer in Offers)
+        {
+            if (offer.ResponderId != responder)
+                continue;
+            if (offer.HoldsPlace)
+                return ExclusionReasons.AlreadyOffered;
+            if (offer.Status is OfferStatus.Expired or OfferStatus.Undeliverable
+                && now < offer.EndedAt + TimeSpan.FromSeconds(policy.For(Urgency).AskAgainAfterSeconds))
+                return ExclusionReasons.AskedRecently;
+        }
+        return null;
+    }
+
+    public static MatchState Evolve(MatchState state, MatchEvent change) => change switch
+    {
+        NeedReceived received => state with { Need = received.Need, Remaining = received.Need.Quantity },
+        NeedUrgencyRaised raised => state with { RaisedTo = raised.Urgency },
+        OfferMade made => state with
+        {
+            State = NeedState.Offered,
+            Reason = null,
+            Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, made.ExpiresAt, null, null, made.Explanation)),
+        },
+        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent }),
+        OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted },
+        HelpStarted started => state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }) with { State = NeedState.Started },
+        HelpCompleted done => state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }) with
+        {
+            Remaining = done.Remaining,
+            State = done.Remaining == 0 ? NeedState.Fulfilled : NeedState.Open,
+        },
+        OfferDeclined declined => state.End(declined, OfferStatus.Declined, declined.Reason.ToString(), ExclusionReasons.ExcludedDeclined),
+        OfferExpired expired => state.End(expired, OfferStatus.Expired, null, null),
+        OfferUndeliverable undeliverable => state.End(undeliverable, OfferStatus.Undeliverable, undeliverable.Reason, null),
+        OfferSuperseded superseded => state.End(superseded, OfferStatus.Superseded, null, null),
+        OfferRevoked revoked => state.End(revoked, OfferStatus.Revoked, revoked.Reason,
+            revoked.Reason is RevocationReasons.ByOperator ? ExclusionReasons.ExcludedRevoked : null),
+        OfferReleased released => state.End(released, OfferStatus.Released, released.Reason, ExclusionReasons.ExcludedReleased),
+        OfferDisputed disputed => state.End(disputed, OfferStatus.Disputed, disputed.Reason, ExclusionReasons.ExcludedDisputed),
+        NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason },
+        NeedEscalated escalated => state with { State = NeedState.Escalated, Reason = escalated.Reason },
+        NeedHeld => state with { State = NeedState.OnHold, Reason = RevocationReasons.Concern },
+        NeedCancelled cancelled => state with { State = NeedState.Cancelled, Reason = cancelled.Reason, SaidAt = cancelled.SaidAt },
+        NeedConfirmed confirmed => state with { State = NeedState.Closed, Reason = null, SaidAt = confirmed.SaidAt },
+        NeedReopened reopened => state with
+        {
+            Need = reopened.Need with { SubmittedAt = state.Need?.SubmittedAt ?? reopened.Need.SubmittedAt },
+            // A need that is on its way stays where it is; the word is remembered for messages that come late.
+            State = state.IsOver || state.State is NeedState.OnHold ? NeedState.Open : state.State,
+            Remaining = state.IsOver || state.Need is null ? reopened.Need.Quantity : state.Remaining,
+            SaidAt = reopened.SaidAt,
+        },
+        ResponderExcluded excluded => state with { Excluded = state.Excluded.SetItem(excluded.ResponderId, excluded.Reason) },
+        _ => throw new InvalidOperationException($"Unknown event {change.GetType().Name} in a match stream."),
+    };
+
+    private MatchState With(OfferId id, Func<Offer, Offer> change)
+    {
+        var index = Offers.FindIndex(offer => offer.Id == id);
+        return index < 0 ? throw new InvalidOperationException($"The match has no offer {id}.") : this with { Offers = Offers.SetItem(index, change(Offers[index])) };
+    }
+
+    private MatchState End(OfferEnding ending, OfferStatus status, string? because, string? exclude)
+    {
+        var before = Find(ending.OfferId);
+        var state = With(ending.OfferId, offer => offer with { Status = status, EndedAt = ending.At, EndedBecause = because });
+        if (exclude is not null)
+            state = state with { Excluded = state.Excluded.SetItem(ending.ResponderId, exclude) };
+        var goesBack = before!.IsTaken && State is NeedState.Accepted or NeedState.Started
+            || State is NeedState.Offered && !state.Offers.Exists(offer => offer.IsOpen);
+        return goesBack ? state with { State = NeedState.Open } : state;
+    }
+}
+
+/// <summary>
+/// What may happen to a match. A repeat yields nothing. What makes no sense any more is a refusal where a person waits
+/// for the answer, and nothing where a message or a timer came late.
+/// </summary>
+public static class Match
+{
+    public static Decision<MatchEvent> DecideReceive(MatchState state, Need need, DateTimeOffset at) =>
+        // Words about the need that came before it stand: cancelled stays cancelled, held stays held.
+        state.Need is not null || state.IsOver
+            ? Decision<MatchEvent>.Nothing
+            : new NeedReceived(state.RaisedTo > need.Urgency ? need with { Urgency = state.RaisedTo.Value } : need, at);
+
+    public static Decision<MatchEvent> DecideRaiseUrgency(MatchState state, Urgency urgency, DateTimeOffset at) =>
+        state.IsOver || urgency <= state.Urgency && (state.Need is not null || state.RaisedTo is not null)
+            ? Decision<MatchEvent>.Nothing
+            : new NeedUrgencyRaised(urgency, at);
+
+    public static Decision<MatchEvent> DecideOffer(MatchState state, Policy policy, OfferId offerId, ResponderId responder,
+        ResponderKind kind, Explanation explanation, DateTimeOffset now)
+    {
+        if (state.OffersWanted(policy) <= 0)
+            return Refusal.Conflict("not-wanted", "No more responders are to be asked now.");
+        if (state.WhyNot(responder, policy, now) is { } why)
+            return Refusal.Conflict(why, "This responder may not be asked for this need.");
+        var need = state.Need!;
+        var rules = policy.For(state.Urgency);
+        return new OfferMade(offerId, need.RequestId, responder, kind, need.Kind, need.Mode, state.Remaining, state.Urgency,
+            need.Communication, need.SubDistrict, rules.ParallelOffers, !state.Offers.Exists(offer => offer.IsOpen),
+            now + TimeSpan.FromMilliseconds(Math.Ceiling(rules.OfferLifeSeconds * 1000)), explanation, now);
+    }
+
+    /// <summary>Nobody can be asked now: wait, or escalate when the urgency's limit has passed.</summary>
+    public static Decision<MatchEvent> DecideWait(MatchState state, Policy policy, string reason, IReadOnlyDictionary<string, int> leftOut, DateTimeOffset now)
+    {
+        if (state.Need is null || state.OpenOffers.Any() || state.State is not (NeedState.Open or NeedState.Waiting))
+            return Decision<MatchEvent>.Nothing;
+        if (state.IsExhausted(policy))
+            return new NeedEscalated(state.Need.RequestId, "offers-exhausted", state.Remaining, now);
+        if (now >= state.EscalatesAt(policy))
+            return new NeedEscalated(state.Need.RequestId, reason, state.Remaining, now);
+        return state.State is NeedState.Waiting
+            ? Decision<MatchEvent>.Nothing
+            : new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now);
+    }
+
+    public static Decision<MatchEvent> DecideEscalate(MatchState state, Policy policy, DateTimeOffset now) =>
+        state.State is NeedState.Waiting && now >= state.EscalatesAt(policy)
+            ? new NeedEscalated(state.Need!.RequestId, state.Reason ?? "", state.Remaining, now)
+            : Decision<MatchEvent>.Nothing;
+
+    public static Decision<MatchEvent> DecideDelivered(MatchState state, OfferId offerId, string channel, DateTimeOffset at) =>
+        state.Find(offerId) is { Status: OfferStatus.Made } ? new OfferSent(offerId, channel, at) : Decision<MatchEvent>.Nothing;
+
+    public static Decision<MatchEvent> DecideUndeliverable(MatchState state, OfferId offerId, string reason, DateTimeOffset at) =>
+        state.Find(offerId) is { IsOpen: true } offer
+            ? new OfferUndeliverable(offerId, state.Need!.RequestId, offer.ResponderId, reason, at)
+            : Decision<MatchEvent>.Nothing;
+
+    public static Decision<MatchEvent> DecideExpire(MatchState state, DateTimeOffset now) => state.OpenOffers
+        .Where(offer => now >= offer.ExpiresAt)
+        .Select(offer => (MatchEvent)new OfferExpired(offer.Id, state.Need!.RequestId, offer.ResponderId, now))
+        .ToArray();
+
+    /// <summary>
+    /// The first commit wins. An acceptance counts until the expiry is in the log: the person is better served by a
+    /// responder that says yes a moment late than by starting again.
+    /// </summary>
+    public static Decision<MatchEvent> DecideAccept(MatchState state, OfferId offerId, DateTimeOffset now)
+    {
+        if (state.Find(offerId) is not { } offer)
+            return NoSuchOffer;
+        if (offer.IsTaken || offer.Status is OfferStatus.Done)
+            return Decision<MatchEvent>.Nothing;
+        if (!offer.IsOpen)
+            return EndedRefusal(offer);
+        var events = new List<MatchEvent> { new OfferAccepted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now) };
+        events.AddRange(state.OpenOffers.Where(other => other.Id != offerId)
+            .Select(other => new OfferSuperseded(other.Id, state.Need.RequestId, other.ResponderId, now)));
+        return events;
+    }
+
+    public static Decision<MatchEvent> DecideDecline(MatchState state, OfferId offerId, DeclineReason reason, DateTimeOffset now) => state.Find(offerId) switch
+    {
+        null => NoSuchOffer,
+        { Status: OfferStatus.Declined } => Decision<MatchEvent>.Nothing,
+        { IsOpen: true } offer => new OfferDeclined(offerId, state.Need!.RequestId, offer.ResponderId, reason, now),
+        { IsTaken: true } => Refusal.Conflict("already-accepted", "The offer has been accepted: release it instead."),
+        { } offer => EndedRefusal(offer),
+    };
+
+    public static Decision<MatchEvent> DecideStart(MatchState state, OfferId offerId, DateTimeOffset now) => state.Find(offerId) switch
+    {
+        null => NoSuchOffer,
+        { Status: OfferStatus.Started or OfferStatus.Done } => Decision<MatchEvent>.Nothing,
+        { Status: OfferStatus.Accepted } offer => new HelpStarted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now),
+        { IsOpen: true } => NotAccepted,
+        { } offer => EndedRefusal(offer),
+    };
+
+    /// <param name="quantity">Null: all that remains.</param>
+    public static Decision<MatchEvent> DecideComplete(MatchState state, OfferId offerId, int? quantity, DateTimeOffset now)
+    {
+        switch (state.Find(offerId))
+        {
+            case null:
+                return NoSuchOffer;
+            case { Status: OfferStatus.Done }:
+                return Decision<MatchEvent>.Nothing;
+            case { IsTaken: true } offer:
+                var done = quantity ?? state.Remaining;
+                return done < 1 || done > state.Remaining
+                    ? Refusal.Invalid("quantity", $"The quantity must be between 1 and {state.Remaining}, which is what remains to be done.")
+                    : new HelpCompleted(offerId, state.Need!.RequestId, offer.ResponderId, done, state.Remaining - done, now);
+            case { IsOpen: true }:
+                return NotAccepted;
+            case { } offer:
+                return EndedRefusal(offer);
+        }
+    }
+
+    public static Decision<MatchEvent> DecideRelease(MatchState state, OfferId offerId, string reason, DateTimeOffset now) => state.Find(offerId) switch
+    {
+        null => NoSuchOffer,
+        { Status: OfferStatus.Released } => Decision<MatchEvent>.Nothing,
+        { IsTaken: true } offer => new OfferReleased(offerId, state.Need!.RequestId, offer.ResponderId, reason, now),
+        { IsOpen: true } => NotAccepted,
+        { } offer => EndedRefusal(offer),
+    };
+
+    public static Decision<MatchEvent> DecideRevokeByOperator(MatchState state, OfferId offerId, string note, DateTimeOffset now) => state.Find(offerId) switch
+    {
+        null => NoSuchOffer,
+        { Status: OfferStatus.Revoked } => Decision<MatchEvent>.Nothing,
+        { HoldsPlace: true } offer => Revoked(state, offer, RevocationReasons.ByOperator, now, note),
+        { } offer => EndedRefusal(offer),
+    };
+
+    /// <summary>A closure, a pause, a shrunk capacity or a sealed zone takes the offer away, unless it has ended by itself.</summary>
+    public static Decision<MatchEvent> DecideRevoke(MatchState state, OfferId offerId, string reason, bool evenIfStarted, DateTimeOffset now) =>
+        state.Find(offerId) is { HoldsPlace: true } offer && (evenIfStarted || offer.Status is not OfferStatus.Started)
+            ? Revoked(state, offer, reason, now)
+            : Decision<MatchEvent>.Nothing;
+
+    public static Decision<MatchEvent> DecideCancel(MatchState state, RequestId requestId, string reason, DateTimeOffset saidAt, DateTimeOffset at)
+    {
+        if (state.IsOver || saidAt <= state.SaidAt)
+            return Decision<MatchEvent>.Nothing;
+        return (List<MatchEvent>)[.. RevokeAll(state, RevocationReasons.NeedCancelled, at), new NeedCancelled(requestId, reason, saidAt, at)];
+    }
+
+    public static Decision<MatchEvent> DecideConfirm(MatchState state, RequestId requestId, DateTimeOffset saidAt, DateTimeOffset at)
+    {
+        if (state.State is NeedState.Closed or NeedState.Cancelled || saidAt <= state.SaidAt)
+            return Decision<MatchEvent>.Nothing;
+        var events = new List<MatchEvent>();
+        // The person knows before the responder has reported.
+        if (state.Taken is { } taken)
+            events.Add(new HelpCompleted(taken.Id, requestId, taken.ResponderId, state.Remaining, 0, at));
+        else
+            events.AddRange(RevokeAll(state, RevocationReasons.NeedConfirmed, at));
+        events.Add(new NeedConfirmed(requestId, saidAt, at));
+        return events;
+    }
+
+    public static Decision<MatchEvent> DecideReopen(MatchState state, Need need, string reason, bool disputed, DateTimeOffset saidAt, DateTimeOffset at)
+    {
+        if (saidAt <= state.SaidAt)
+            return Decision<MatchEvent>.Nothing;
+        var events = new List<MatchEvent>();
+        if (disputed && state.Offers.FindLast(offer => offer.IsTaken || offer.Status is OfferStatus.Done) is { } had)
+            events.Add(new OfferDisputed(had.Id, need.RequestId, had.ResponderId, reason, at));
+        events.Add(new NeedReopened(need, reason, saidAt, at));
+        return events;
+    }
+
+    /// <param name="responder">Who the worry is about; when not told, whoever has the need in hand.</param>
+    public static Decision<MatchEvent> DecideHold(MatchState state, RequestId requestId, ResponderId? responder, DateTimeOffset saidAt, DateTimeOffset at)
+    {
+        var events = new List<MatchEvent>();
+        var holds = state.State is not (NeedState.OnHold or NeedState.Cancelled or NeedState.Closed) && saidAt > state.SaidAt;
+        if (holds)
+            events.AddRange(RevokeAll(state, RevocationReasons.Concern, at));
+        if ((responder ?? state.Taken?.ResponderId) is { } about && (!state.Excluded.TryGetValue(about, out var why) || why != ExclusionReasons.ExcludedConcern))
+            events.Add(new ResponderExcluded(about, ExclusionReasons.ExcludedConcern, at));
+        if (holds)
+            events.Add(new NeedHeld(requestId, at));
+        return events;
+    }
+
+    /// <summary>A concern about the same person, in another need: this responder is not to come, and does not keep what it has.</summary>
+    public static Decision<MatchEvent> DecideExclude(MatchState state, ResponderId responder, DateTimeOffset at)
+    {
+        if (state.Excluded.TryGetValue(responder, out var why) && why == ExclusionReasons.ExcludedConcern)
+            return Decision<MatchEvent>.Nothing;
+        var events = state.Offers.Where(offer => offer.HoldsPlace && offer.ResponderId == responder)
+            .Select(offer => (MatchEvent)Revoked(state, offer, RevocationReasons.Concern, at)).ToList();
+        events.Add(new ResponderExcluded(responder, ExclusionReasons.ExcludedConcern, at));
+        return events;
+    }
+
+    private static Refusal NoSuchOffer => Refusal.NotFound("no-such-offer", "There is no such offer.");
+    private static Refusal NotAccepted => Refusal.Conflict("not-accepted", "The offer has not been accepted yet.");
+
+    private static Refusal EndedRefusal(Offer offer) => offer.Status is OfferStatus.Superseded
+        ? Refusal.Conflict("place-filled", "Another responder was first. Thank you: the person is taken care of.")
+        : Refusal.Conflict("offer-ended", "The offer has ended and the need is on its way to somebody else.");
+
+    private static OfferRevoked Revoked(MatchState state, Offer offer, string reason, DateTimeOffset at, string? note = null) =>
+        new(offer.Id, state.Need!.RequestId, offer.ResponderId, reason, note, at);
+
+    private static IEnumerable<MatchEvent> RevokeAll(MatchState state, string reason, DateTimeOffset at) =>
+        state.Offers.Where(offer => offer.HoldsPlace).Select(offer => Revoked(state, offer, reason, at));
+}

@@ -1,0 +1,108 @@
+using Huzhu.Contracts;
+using Huzhu.Deciding;
+
+namespace Huzhu.Matching.Domain;
+
+public abstract record PolicyEvent(DateTimeOffset At);
+
+/// <summary>From here on decisions follow this policy; its version is the version of this event in the stream.</summary>
+public sealed record PolicyChanged(Policy Policy, string By, DateTimeOffset At) : PolicyEvent(At);
+
+/// <summary>How one urgency is treated. All times in seconds, so that a rehearsal can run in fast time.</summary>
+/// <param name="OfferLifeSeconds">How long a responder may think before the next one is asked.</param>
+/// <param name="ParallelOffers">How many responders are asked at once; the first to accept gets the need.</param>
+/// <param name="EscalateAfterSeconds">Counted from the need's original clock: then humans are told that nobody could be found.</param>
+/// <param name="AskAgainAfterSeconds">A responder that was silent, or could not be reached, is asked again for the same need only after this.</param>
+public sealed record UrgencyRules(double OfferLifeSeconds, int ParallelOffers, double EscalateAfterSeconds, double AskAgainAfterSeconds);
+
+/// <summary>What the order of responders and the timers follow. Data with a version; every offer names the version that made it.</summary>
+/// <param name="ProviderBeforeGroup">Formal providers are asked before groups while they are open.</param>
+/// <param name="MaxCandidatesExplained">How many of the better placed ones an offer's explanation names one by one.</param>
+/// <param name="MaxUnansweredOffersPerNeed">After so many offers that were declined, expired or undeliverable, only humans go on.</param>
+public sealed record Policy(
+    bool ProviderBeforeGroup,
+    UrgencyRules LifeThreatening,
+    UrgencyRules Health,
+    UrgencyRules Hardship,
+    UrgencyRules Routine,
+    int MaxCandidatesExplained,
+    int MaxUnansweredOffersPerNeed)
+{
+    private const double MinSeconds = 0.01;
+    private const double MaxSeconds = 90 * 24 * 3600;
+
+    public static Policy Default { get; } = new(
+        ProviderBeforeGroup: true,
+        LifeThreatening: new(3 * 60, 3, 10 * 60, 9 * 60),
+        Health: new(15 * 60, 1, 2 * 3600, 3600),
+        Hardship: new(3600, 1, 24 * 3600, 4 * 3600),
+        Routine: new(6 * 3600, 1, 72 * 3600, 24 * 3600),
+        MaxCandidatesExplained: 50,
+        MaxUnansweredOffersPerNeed: 100);
+
+    public UrgencyRules For(Urgency urgency) => urgency switch
+    {
+        Urgency.LifeThreatening => LifeThreatening,
+        Urgency.Health => Health,
+        Urgency.Hardship => Hardship,
+        Urgency.Routine => Routine,
+    };
+
+    /// <summary>What is out of bounds, by JSON path. Empty when the policy can be followed.</summary>
+    public IReadOnlyDictionary<string, string[]> Errors()
+    {
+        var errors = new Dictionary<string, string[]>();
+        foreach (var urgency in Enum.GetValues<Urgency>())
+        {
+            var (rules, path) = (For(urgency), char.ToLowerInvariant(urgency.ToString()[0]) + urgency.ToString()[1..]);
+            Seconds(rules.OfferLifeSeconds, $"{path}.offerLifeSeconds");
+            Seconds(rules.EscalateAfterSeconds, $"{path}.escalateAfterSeconds");
+            Seconds(rules.AskAgainAfterSeconds, $"{path}.askAgainAfterSeconds");
+            Between(rules.ParallelOffers, 1, 5, $"{path}.parallelOffers");
+        }
+        Between(MaxCandidatesExplained, 0, 200, "maxCandidatesExplained");
+        Between(MaxUnansweredOffersPerNeed, 1, 1000, "maxUnansweredOffersPerNeed");
+        return errors;
+
+        void Seconds(double value, string path)
+        {
+            if (value is not (>= MinSeconds and <= MaxSeconds))
+                errors[path] = [$"Must be between {MinSeconds} and {MaxSeconds} seconds."];
+        }
+
+        void Between(int value, int min, int max, string path)
+        {
+            if (value < min || value > max)
+                errors[path] = [$"Must be between {min} and {max}."];
+        }
+    }
+}
+
+/// <summary>The policy in force, and its version; version 0 when none has been stored.</summary>
+public sealed record PolicyState(Policy Policy, long Version)
+{
+    /// <summary>The one stream that holds every version.</summary>
+    public static readonly Guid StreamId = new("0f4b8a52-9d1e-5c63-8f0a-706f6c696379");
+
+    public static PolicyState Initial { get; } = new(Policy.Default, 0);
+
+    public static PolicyState Evolve(PolicyState state, PolicyEvent change) => change switch
+    {
+        PolicyChanged changed => new PolicyState(changed.Policy, state.Version + 1),
+        _ => throw new InvalidOperationException($"Unknown event {change.GetType().Name} in the policy stream."),
+    };
+
+    /// <summary>The first policy is stored like any other, so that version 1 can be read from the log.</summary>
+    public static Decision<PolicyEvent> DecideFirst(PolicyState state, DateTimeOffset at) =>
+        state.Version > 0 ? Decision<PolicyEvent>.Nothing : new PolicyChanged(Policy.Default, "huzhu", at);
+
+    /// <param name="expectedVersion">The version that whoever changes it has seen.</param>
+    public static Decision<PolicyEvent> DecideChange(PolicyState state, Policy policy, long expectedVersion, string by, DateTimeOffset at)
+    {
+        if (expectedVersion != state.Version)
+            return Refusal.Conflict("stale-policy", $"The policy is at version {state.Version} by now: read it again.");
+        if (policy.Errors() is { Count: > 0 } errors)
+            return Refusal.Invalid("invalid", $"Out of bounds: {string.Join(", ", errors.Keys)}.");
+        return policy == state.Policy ? Decision<PolicyEvent>.Nothing : new PolicyChanged(policy, by, at);
+    }
+}

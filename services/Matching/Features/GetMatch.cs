@@ -1,0 +1,50 @@
+using Huzhu.Contracts;
+using Huzhu.Matching.Deciding;
+using Huzhu.Matching.Domain;
+using Huzhu.ServiceDefaults;
+
+namespace Huzhu.Matching.Features;
+
+/// <summary>Where a need stands with its offers, newest last.</summary>
+/// <param name="Version">Version of the match stream.</param>
+/// <param name="Reason">Why it waits, is escalated, held or cancelled.</param>
+public sealed record MatchView(
+    NeedId NeedId, RequestId? RequestId, NeedState State, string? Kind, DeliveryMode? Mode, Urgency Urgency, int Quantity, int RemainingQuantity,
+    DateTimeOffset? SubmittedAt, string? Reason, ResponderId? ResponderId, IReadOnlyList<OfferView> Offers, long Version)
+{
+    public static MatchView Of(NeedId id, MatchState state, long version) => new(
+        id, state.Need?.RequestId, state.State, state.Need?.Kind, state.Need?.Mode, state.Urgency, state.Need?.Quantity ?? 0, state.Remaining,
+        state.Need?.SubmittedAt, state.Reason, HolderOf(state), [.. state.Offers.Select(OfferView.Of)], version);
+
+    private static ResponderId? HolderOf(MatchState state) =>
+        (state.Taken ?? (state.IsOver ? state.Offers.FindLast(offer => offer.Status is OfferStatus.Done) : null))?.ResponderId;
+}
+
+/// <param name="State">made, sent, accepted, started, done, declined, expired, undeliverable, superseded, revoked, released or disputed.</param>
+public sealed record OfferView(
+    OfferId OfferId, ResponderId ResponderId, ResponderKind ResponderKind, string State, double? DistanceMetres,
+    DateTimeOffset MadeAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause)
+{
+    public static OfferView Of(Offer offer) => new(
+        offer.Id, offer.ResponderId, offer.ResponderKind, offer.Status.ToString().ToLowerInvariant(), offer.Explanation.DistanceMetres,
+        offer.MadeAt, offer.ExpiresAt, offer.EndedAt, offer.EndedBecause);
+}
+
+public static class GetMatch
+{
+    public static void MapMatches(this IEndpointRouteBuilder app)
+    {
+        app.MapGet("/v1/matches/{needId}", async (NeedId needId, Log log, CancellationToken cancellation) =>
+            await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match
+                ? Results.Ok(MatchView.Of(needId, match.State, match.Version))
+                : NotFound)
+            .WithTags("Matches").WithSummary("State of a need's match, with its offers.").Produces<MatchView>();
+        app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, Log log, CancellationToken cancellation) =>
+            await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match
+                ? Results.Ok(ExplanationView.Of(needId, match.State))
+                : NotFound)
+            .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not.").Produces<ExplanationView>();
+    }
+
+    private static IResult NotFound => Problems.Of(StatusCodes.Status404NotFound, "no-such-match", "Matching knows no such need.");
+}

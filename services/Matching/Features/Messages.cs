@@ -1,0 +1,32 @@
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.ServiceDefaults;
+using MassTransit;
+
+namespace Huzhu.Matching.Features;
+
+/// <summary>The content of a message makes no sense: it is set aside with this reason.</summary>
+public sealed class MalformedMessageException(string reason) : Exception(reason);
+
+/// <summary>How Matching consumes: so many at once that batches form, and bad content is not tried again.</summary>
+public abstract class MatchingConsumerDefinition<TConsumer> : ConsumerDefinition<TConsumer> where TConsumer : class, IConsumer
+{
+    protected MatchingConsumerDefinition() => ConcurrentMessageLimit = 64;
+
+    protected override void ConfigureConsumer(IReceiveEndpointConfigurator endpoint, IConsumerConfigurator<TConsumer> consumer, IRegistrationContext context) =>
+        consumer.UseMessageRetry(retry =>
+        {
+            retry.Ignore<MalformedMessageException>();
+            retry.None();
+        });
+}
+
+internal static class Messages
+{
+    public static Cause Cause(this ConsumeContext context) => ServiceDefaults.Cause.Current(context.MessageId?.ToString());
+
+    public static string? WhatIsWrong(Need need) =>
+        need.Quantity < 1 ? "the quantity must be at least 1."
+        : string.IsNullOrWhiteSpace(need.Kind) ? "the service kind is missing."
+        : !need.Place.IsOnEarth ? "the place is not on Earth."
+        : null;
+}

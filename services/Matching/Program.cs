@@ -1,0 +1,34 @@
+using Huzhu.Matching;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Features;
+using Huzhu.ServiceDefaults;
+using MassTransit;
+
+var builder = Hosting.CreateHuzhuBuilder(args, "matching");
+builder.AddEventStore(
+    [.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()],
+    Publishing.Map, Setup.Configure);
+builder.AddMatching();
+builder.AddMessaging("matching", bus =>
+{
+    bus.AddConsumer<ReceiveNeedConsumer, ReceiveNeedDefinition>();
+    bus.AddConsumer<RaiseUrgencyConsumer, RaiseUrgencyDefinition>();
+    bus.AddConsumer<CancelNeedConsumer, CancelNeedDefinition>();
+    bus.AddConsumer<ConfirmNeedConsumer, ConfirmNeedDefinition>();
+    bus.AddConsumer<ReopenNeedConsumer, ReopenNeedDefinition>();
+    bus.AddConsumer<HoldNeedConsumer, HoldNeedDefinition>();
+    bus.AddConsumer<RecordDeliveryConsumer, RecordDeliveryDefinition>();
+    bus.AddConsumer<RecordUndeliverableConsumer, RecordUndeliverableDefinition>();
+    bus.AddConsumer<UpdateResponderConsumer, UpdateResponderDefinition>();
+    bus.AddConsumer<SealZoneConsumer, SealZoneDefinition>();
+    bus.AddConsumer<LiftZoneConsumer, LiftZoneDefinition>();
+});
+
+var app = builder.Build();
+app.UseHuzhuDefaults();
+app.MapMatches();
+app.MapAnswers();
+app.MapBacklog();
+app.MapResponders();
+app.MapPolicy();
+await app.RunHuzhuAsync(args);

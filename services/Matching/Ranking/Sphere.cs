@@ -1,0 +1,24 @@
+using Huzhu.Contracts;
+
+namespace Huzhu.Matching.Ranking;
+
+/// <summary>Great-circle distance on a sphere of the Earth's mean radius, by the haversine formula.</summary>
+public static class Sphere
+{
+    public const double RadiusMetres = 6_371_008.8;
+
+    public static double DistanceMetres(GeoPoint a, GeoPoint b) => DistanceMetres(
+        Radians(a.Latitude), Radians(a.Longitude), Math.Cos(Radians(a.Latitude)),
+        Radians(b.Latitude), Radians(b.Longitude), Math.Cos(Radians(b.Latitude)));
+
+    /// <summary>The same, in radians and with the cosines of the latitudes at hand.</summary>
+    public static double DistanceMetres(double latitudeA, double longitudeA, double cosineA, double latitudeB, double longitudeB, double cosineB)
+    {
+        var sineLatitude = Math.Sin((latitudeB - latitudeA) / 2);
+        var sineLongitude = Math.Sin((longitudeB - longitudeA) / 2);
+        var h = sineLatitude * sineLatitude + cosineA * cosineB * sineLongitude * sineLongitude;
+        return 2 * RadiusMetres * Math.Asin(Math.Min(1, Math.Sqrt(h)));
+    }
+
+    public static double Radians(double degrees) => degrees * (Math.PI / 180);
+}

@@ -1,0 +1,51 @@
+using Huzhu.Contracts;
+using Huzhu.Notifications.Domain;
+
+namespace Huzhu.Notifications.Channels;
+
+/// <summary>
+/// A way to reach people. A new one (SMS, WeChat, voice) is one class that implements this, and one line of registration
+/// in <see cref="Installed.AddChannels"/>; the choice, the retries and the record come by themselves.
+/// </summary>
+public interface IChannel
+{
+    /// <summary>The word that contacts name this channel with: lower-case letters and dashes.</summary>
+    string Kind { get; }
+
+    ChannelAbilities Abilities { get; }
+
+    /// <summary>Why this address can never be used, as a reason code; null when it may be tried. No I/O.</summary>
+    string? Refuse(Address address);
+
+    /// <summary>
+    /// One attempt, within seconds. It may be repeated with the same message id after a crash, so that the receiver can
+    /// see the repeat. Expected failures are outcomes; an exception is a bug.
+    /// </summary>
+    Task<SendOutcome> SendAsync(Message message, Address address, CancellationToken cancellation);
+}
+
+/// <summary>Where to send to. Personal data; it does not print itself.</summary>
+/// <param name="Secret">What the receiver expects the message to be signed with, where the channel signs.</param>
+public sealed record Address(string Value, string? Secret)
+{
+    public override string ToString() => nameof(Address);
+}
+
+/// <param name="Id">The same on every attempt.</param>
+/// <param name="AudienceKey">A name for the audience that is safe as a file name.</param>
+/// <param name="Body">A CloudEvent in JSON.</param>
+public sealed record Message(NotificationId Id, string AudienceKey, ReadOnlyMemory<byte> Body)
+{
+    public override string ToString() => $"{nameof(Message)} {Id}";
+}
+
+public static class Installed
+{
+    public static IServiceCollection AddChannels(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddSingleton<IChannel>(provider => new WebhookChannel(WebhookOptions.Read(configuration), provider.GetRequiredService<TimeProvider>()));
+        if (configuration["Channels:File:Folder"] is { Length: > 0 } folder)
+            services.AddSingleton<IChannel>(new FileChannel(folder));
+        return services;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Huzhu.Contracts;
+using Huzhu.Notifications.Content;
+using Huzhu.ServiceDefaults;
+using Microsoft.Extensions.Caching.Memory;
+
+namespace Huzhu.Notifications.Contacts;
+
+/// <summary>Asks Requests who to tell and where to go. Nothing is kept.</summary>
+public sealed class RequestsDirectory(HttpClient http)
+{
+    public Task<Answer<Contact>> FindContactAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
+        Question.AskAsync(http, "requests", $"v1/requests/{request}/contact?needId={need}", Question.ToContact, cancellation);
+
+    public Task<Answer<Visit>> FindVisitAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
+        Question.AskAsync<Visit, Visit>(http, "requests", $"v1/requests/{request}/visit?needId={need}", visit => visit, cancellation);
+}
+
+/// <summary>
+/// Asks Groups how to reach a responder. A contact is kept for a few seconds, because a closure or a surge makes many
+/// offers to the same groups at once.
+/// </summary>
+public sealed class GroupsDirectory(HttpClient http, ContactCache cache)
+{
+    public async Task<Answer<Contact>> FindContactAsync(ResponderId responder, CancellationToken cancellation)
+    {
+        if (cache.Find(responder) is { } known)
+            return new Answer<Contact>.Found(known);
+        var answer = await Question.AskAsync(http, "groups", $"v1/responders/{responder}/contact", Question.ToContact, cancellation);
+        if (answer is Answer<Contact>.Found { Value: var contact })
+            cache.Keep(responder, contact);
+        return answer;
+    }
+}
+
+public sealed class ContactCache : IDisposable
+{
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(5);
+    private readonly MemoryCache _contacts = new(new MemoryCacheOptions { SizeLimit = 10_000 });
+
+    public Contact? Find(ResponderId responder) => _contacts.Get<Contact>(responder);
+
+    public void Keep(ResponderId responder, Contact contact) =>
+        _contacts.Set(responder, contact, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Lifetime });
+
+    public void Dispose() => _contacts.Dispose();
+}
+
+internal static partial class Question
+{
+    /// <summary>A contact with more channels than this is cut: every channel may cost minutes of trying.</summary>
+    private const int MostChannels = 8;
+
+    private const string Unusable = "unusable";
+
+    public sealed record ContactBody(string? Name, IReadOnlyList<ContactChannel?>? Channels, IReadOnlyList<CommunicationNeed>? Communication, string? Language);
+
+    public static Task<Answer<Contact>> AskAsync(HttpClient http, string service, string path, Func<ContactBody, Contact> map, CancellationToken cancellation) =>
+        AskAsync<ContactBody, Contact>(http, service, path, map, cancellation);
+
+    public static async Task<Answer<T>> AskAsync<TBody, T>(HttpClient http, string service, string path, Func<TBody, T> map, CancellationToken cancellation)
+        where TBody : class
+    {
+        try
+        {
+            using var response = await http.GetAsync(path, cancellation);
+            return response.StatusCode switch
+            {
+                HttpStatusCode.OK => await response.Content.ReadFromJsonAsync<TBody>(cancellation) is { } body
+                    ? new Answer<T>.Found(map(body))
+                    : new Answer<T>.Unavailable($"{service}-malformed"),
+                HttpStatusCode.Gone => new Answer<T>.Erased(),
+                HttpStatusCode.NotFound => new Answer<T>.Unknown(),
+                var status => new Answer<T>.Unavailable($"{service}-http-{(int)status}"),
+            };
+        }
+        catch (JsonException)
+        {
+            return new Answer<T>.Unavailable($"{service}-malformed");
+        }
+        catch (Exception exception) when (Messaging.IsServerAway(exception)
+            || exception is OperationCanceledException && !cancellation.IsCancellationRequested)
+        {
+            return new Answer<T>.Unavailable($"{service}-away");
+        }
+    }
+
+    /// <summary>The kind is the one word of the answer that is stored, so it must be a word and not, say, a phone number.</summary>
+    public static Contact ToContact(ContactBody body) => new(
+        body.Name,
+        [.. (body.Channels ?? []).Take(MostChannels).Select(channel => channel is { Kind: { } kind, Address: not null } && KindWord().IsMatch(kind)
+            ? channel
+            : new ContactChannel(Unusable, "", null))],
+        body.Communication ?? [],
+        body.Language);
+
+    [GeneratedRegex(@"^[a-z]+(-[a-z]+)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex KindWord();
+}
+
+public static class Directories
+{
+    public static IServiceCollection AddDirectories(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddHttpClient(ServiceToken.HttpClientName).AddHuzhuResilience();
+        services.AddSingleton<ServiceToken>().AddSingleton<ContactCache>().AddTransient<ServiceTokenHandler>();
+        AddDirectory<RequestsDirectory>("Services:Requests");
+        AddDirectory<GroupsDirectory>("Services:Groups");
+        return services;
+
+        void AddDirectory<T>(string key) where T : class
+        {
+            var address = ServiceAddress.Read(configuration, key);
+            var client = services.AddHttpClient<T>(http => http.BaseAddress = address);
+            client.AddHuzhuResilience();
+            client.AddHttpMessageHandler<ServiceTokenHandler>();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Matching.V1;
+using Huzhu.Notifications.Contacts;
+using Huzhu.Notifications.Domain;
+using Huzhu.ServiceDefaults;
+
+namespace Huzhu.Notifications.Content;
+
+/// <summary>The addresses of an offer's answers. Whoever holds one may answer in the responder's name, so only the responder gets them.</summary>
+public sealed record OfferLinks(string? Accept, string? Decline, string? Start, string? Complete, string? Release);
+
+/// <summary>Signs the answer links of an offer; Matching verifies them with the same key.</summary>
+public sealed class LinkWriter(LinkSigner signer, Uri matching)
+{
+    private const string Purpose = "offer";
+
+    public static LinkWriter Read(IConfiguration configuration)
+    {
+        var key = configuration["Offers:PublicUrl"] is { Length: > 0 } ? "Offers:PublicUrl" : "Services:Matching";
+        return new LinkWriter(new LinkSigner(Security.ReadKey(configuration, "Offers:LinkKey", required: true)!), ServiceAddress.Read(configuration, key));
+    }
+
+    public OfferLinks? Of(NotificationRequested request)
+    {
+        if (request is not { OfferId: { } offer, ResponderId: { } responder })
+            return null;
+        var key = signer.Sign(Purpose, offer.Value, responder.Value);
+        string Link(string answer) => new Uri(matching, $"v1/offers/{offer}/{answer}?key={key}").AbsoluteUri;
+        return request.Message switch
+        {
+            MessageKind.OfferMade => new OfferLinks(Link("accept"), Link("decline"), Link("start"), Link("complete"), Link("release")),
+            MessageKind.OfferAccepted => new OfferLinks(null, null, Link("start"), Link("complete"), Link("release")),
+            MessageKind.OfferEnded or MessageKind.NeedState => null,
+        };
+    }
+}
+
+/// <summary>A service's base address from configuration.</summary>
+public static class ServiceAddress
+{
+    /// <exception cref="InvalidOperationException">It is missing or not an absolute HTTP address.</exception>
+    public static Uri Read(IConfiguration configuration, string key) =>
+        Uri.TryCreate(configuration[key]?.TrimEnd('/') + "/", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+            ? uri
+            : throw new InvalidOperationException($"{key} is missing or not an absolute http or https address.");
+}
+
+/// <summary>What the lookups of one sending brought, beside the request itself.</summary>
+public sealed record Facts(Contact Contact, Visit? Visit, string? ResponderName)
+{
+    public override string ToString() => nameof(Facts);
+}
+
+/// <summary>Writes a notification as a CloudEvent in JSON: the form that integrators receive, on every channel.</summary>
+public static class MessageBody
+{
+    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        // Chinese stays readable in a file; the body is JSON and nothing else, so nothing needs HTML's escapes.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private sealed record CloudEvent(
+        [property: JsonPropertyName("specversion")] string SpecVersion, NotificationId Id, string Source, string Type, NeedId Subject,
+        DateTimeOffset Time, [property: JsonPropertyName("datacontenttype")] string DataContentType, Data Data);
+
+    private sealed record Data(
+        Audience Audience, NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, string? ResponderName,
+        string? Kind, DeliveryMode? Mode, int? Quantity, Urgency? Urgency, IReadOnlyList<CommunicationNeed>? Communication, double? DistanceMetres,
+        string? SubDistrict, int? ParallelOffers, DateTimeOffset? ExpiresAt, OfferOutcome? Outcome, NeedState? State, int? RemainingQuantity,
+        string? Reason, string? Language, OfferLinks? Links, Visit? Visit, Text Text);
+
+    public static byte[] Write(NotificationId id, NotificationRequested request, Facts facts, OfferLinks? links, DateTimeOffset now)
+    {
+        var offer = request.Offer;
+        var toRequester = request.Audience == Audience.Requester;
+        return JsonSerializer.SerializeToUtf8Bytes(new CloudEvent("1.0", id, "/huzhu/notifications", TypeOf(request.Message), request.NeedId,
+            request.CausedAt.ToUniversalTime(), "application/json",
+            new Data(request.Audience, request.NeedId, request.RequestId, request.OfferId, request.ResponderId, facts.ResponderName,
+                offer?.Kind, offer?.Mode, offer?.Quantity, offer?.Urgency, toRequester ? facts.Contact.Communication : offer?.Communication, offer?.DistanceMetres,
+                offer?.SubDistrict, offer?.ParallelOffers, request.ExpiresAt?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
+                request.Reason, facts.Contact.Language, links, facts.Visit, Texts.Of(request, facts.ResponderName, now))), Options);
+    }
+
+    public static string TypeOf(MessageKind message) => message switch
+    {
+        MessageKind.OfferMade => "org.huzhu.offer.made.v1",
+        MessageKind.OfferAccepted => "org.huzhu.offer.accepted.v1",
+        MessageKind.OfferEnded => "org.huzhu.offer.ended.v1",
+        MessageKind.NeedState => "org.huzhu.need.state.v1",
+    };
+}

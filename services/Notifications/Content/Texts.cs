@@ -1,0 +1,64 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text.Json;
+using Huzhu.Contracts;
+using Huzhu.Notifications.Domain;
+
+namespace Huzhu.Notifications.Content;
+
+/// <summary>The same in Chinese and English: one or two plain sentences that can be read aloud or sent as they are.</summary>
+public sealed record Text(string Zh, string En)
+{
+    public Text Replace(string placeholder, Text by) => new(Zh.Replace(placeholder, by.Zh, StringComparison.Ordinal), En.Replace(placeholder, by.En, StringComparison.Ordinal));
+    public Text Replace(string placeholder, string by) => Replace(placeholder, new Text(by, by));
+}
+
+/// <summary>Writes the sentences from Texts.json. Nothing in a text to a responder tells who or where the person is.</summary>
+public static class Texts
+{
+    private static readonly FrozenDictionary<string, Text> All = Load();
+
+    public static Text Of(NotificationRequested request, string? responderName, DateTimeOffset now)
+    {
+        var text = All[KeyOf(request)];
+        if (request.Offer is { } offer)
+        {
+            var distance = offer.DistanceMetres is { } metres ? All["word.distance"].Replace("{distance}", Distance(metres)) : new Text("", "");
+            text = text.Replace("{kind}", KindWord(offer.Kind))
+                .Replace("{mode}", All[$"word.{Word(offer.Mode)}"])
+                .Replace("{urgency}", All[$"word.{Word(offer.Urgency)}"])
+                .Replace("{distance}", distance)
+                .Replace("{minutes}", Minutes(request.ExpiresAt, now));
+        }
+        return text.Replace("{responder}", responderName is { Length: > 0 } name ? new Text(name, name) : All["word.responder"]);
+    }
+
+    /// <summary>The key of every text that the map of messages can ask for.</summary>
+    public static string KeyOf(NotificationRequested request) => request.Message switch
+    {
+        MessageKind.OfferMade => "offer-made",
+        MessageKind.OfferAccepted => "offer-accepted",
+        MessageKind.OfferEnded => $"offer-ended.{Word(request.Outcome!.Value)}",
+        MessageKind.NeedState => $"need-state.{Word(request.State!.Value)}",
+    };
+
+    /// <summary>A kind that is newer than this list is told by its family, or by its code.</summary>
+    private static Text KindWord(string kind) =>
+        All.GetValueOrDefault($"word.{kind}") ?? All.GetValueOrDefault($"word.{ServiceKinds.RootOf(kind)}") ?? new Text(kind, kind);
+
+    private static string Distance(double metres) => metres < 1000
+        ? string.Create(CultureInfo.InvariantCulture, $"{Math.Max(50, Math.Round(metres / 50) * 50):0} m")
+        : string.Create(CultureInfo.InvariantCulture, $"{metres / 1000:0.0} km");
+
+    private static string Minutes(DateTimeOffset? expiresAt, DateTimeOffset now) =>
+        Math.Max(1, Math.Floor(((expiresAt ?? now) - now).TotalMinutes)).ToString("0", CultureInfo.InvariantCulture);
+
+    private static string Word<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+
+    private static FrozenDictionary<string, Text> Load()
+    {
+        using var stream = typeof(Texts).Assembly.GetManifestResourceStream("Texts.json")
+            ?? throw new InvalidOperationException("The resource Texts.json is missing.");
+        return JsonSerializer.Deserialize<Dictionary<string, Text>>(stream, JsonSerializerOptions.Web)!.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+}

@@ -1,0 +1,222 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Huzhu.Contracts;
+using Huzhu.Notifications.Channels;
+using Huzhu.Notifications.Contacts;
+using Huzhu.Notifications.Content;
+using Huzhu.Notifications.Domain;
+using Huzhu.ServiceDefaults;
+using Marten;
+
+namespace Huzhu.Notifications.Features;
+
+/// <summary>
+/// Tells one audience one thing: append that it is to be told, make one attempt, append what came of it. Whoever calls
+/// this (a consumer, a timer) lets go of its message or timer only afterwards. A crash in between leads back here with
+/// the same notification id, and the state says what is left to do: the receiver may see the same id twice, nobody is
+/// left untold. One run is one attempt; what comes later comes by a durable timer.
+/// </summary>
+public sealed class Delivery(
+    NotificationLog log, IEnumerable<IChannel> channels, RequestsDirectory requests, GroupsDirectory groups, LinkWriter links,
+    IDocumentStore store, TimeProvider time)
+{
+    /// <summary>From this age on, a message asks whether something newer has been said already. Fresh ones need not: it costs a query.</summary>
+    private static readonly TimeSpan LateAfter = TimeSpan.FromSeconds(5);
+
+    /// <summary>A database stores microseconds: a timer may fire this much before the moment that its event names.</summary>
+    private static readonly TimeSpan TimerTolerance = TimeSpan.FromMilliseconds(50);
+
+    private readonly Dictionary<string, IChannel> _channels = channels.ToDictionary(channel => channel.Kind);
+
+    public async Task TellAsync(IReadOnlyList<NotificationRequested> requested, string? causationId, CancellationToken cancellation) =>
+        await Task.WhenAll(requested.Select(request => TellAsync(request, causationId, cancellation)));
+
+    /// <summary>A timer fired.</summary>
+    public async Task ContinueAsync(NotificationId id, CancellationToken cancellation)
+    {
+        var current = await log.LoadAsync(id, cancellation);
+        // A timer of an earlier try; the one that belongs to this state is still to come.
+        if (current.State.NextAt is not { } next || next - TimerTolerance > time.GetUtcNow())
+            return;
+        await AttemptAsync(id, current, null, cancellation);
+    }
+
+    private async Task TellAsync(NotificationRequested request, string? causationId, CancellationToken cancellation)
+    {
+        var id = NotificationLog.IdOf(request.CauseId, request.Audience);
+        var current = await log.BeginAsync(id, request, causationId, cancellation);
+        // Ended, or a timer goes on with it: the message has come twice.
+        if (current.State is { HasEnded: false, NextAt: null })
+            await AttemptAsync(id, current, causationId, cancellation);
+    }
+
+    private async Task AttemptAsync(NotificationId id, Current current, string? causationId, CancellationToken cancellation)
+    {
+        var request = current.State.Request!;
+        using var activity = NotificationTelemetry.Activities.StartActivity("tell");
+        activity?.SetTag("huzhu.need.id", request.NeedId.ToString());
+        activity?.SetTag("huzhu.notification.id", id.ToString());
+
+        var overtaken = await IsOvertakenAsync(id, current.State, cancellation);
+        var relevance = Notification.DecideRelevance(current.State, overtaken, time.GetUtcNow());
+        var events = relevance.Events.Count > 0
+            ? await log.RecordAsync(id, current, state => Notification.DecideRelevance(state, overtaken, time.GetUtcNow()).Events, causationId, cancellation)
+            : await SendAsync(id, current, causationId, cancellation);
+        foreach (var happened in events)
+            NotificationTelemetry.Count(request, happened);
+    }
+
+    private async Task<IReadOnlyList<NotificationEvent>> SendAsync(NotificationId id, Current current, string? causationId, CancellationToken cancellation)
+    {
+        var request = current.State.Request!;
+        var answer = await LookUpAsync(request, cancellation);
+        if (answer is not Answer<Facts>.Found { Value: var facts })
+        {
+            var jitter = Random.Shared.NextDouble();
+            return await log.RecordAsync(id, current, state => (answer switch
+            {
+                Answer<Facts>.Erased => Notification.DecideErased(state, time.GetUtcNow()),
+                Answer<Facts>.Unknown => Notification.DecideUnknownRecipient(state, time.GetUtcNow()),
+                Answer<Facts>.Unavailable away => Notification.DecideContactUnavailable(state, away.Reason, jitter, time.GetUtcNow()),
+                _ => throw new UnreachableException(),
+            }).Events, causationId, cancellation);
+        }
+
+        var contact = facts.Contact;
+        // The table of the choice is the person's needs; a responder's abilities are not needs.
+        IReadOnlyList<CommunicationNeed> needs = request.Audience == Audience.Requester ? contact.Communication : [];
+        var options = contact.Channels.Select(OptionOf).ToArray();
+        var now = time.GetUtcNow();
+        var choice = Notification.DecideChannel(current.State, options, needs, now).Events;
+        var chosen = Notification.Fold(current.State, choice);
+        if (chosen.HasEnded)
+            return await log.RecordAsync(id, current, state => Notification.DecideChannel(state, options, needs, now).Events, causationId, cancellation);
+
+        var (position, channel) = (chosen.Position, chosen.Channel!);
+        var message = new Message(id, KeyOf(request), MessageBody.Write(id, request, facts, links.Of(request), now));
+        var outcome = await _channels[channel].SendAsync(message, AddressOf(contact.Channels[position]), cancellation);
+        var attempt = new Attempt(chosen.Attempts + 1, position, channel, Notification.HasFittingChannelAfter(position, options, needs), outcome);
+        var spread = Random.Shared.NextDouble();
+        return await log.RecordAsync(id, current, state =>
+        {
+            // On a conflict this state is a newer one: another worker has chosen and tried at the same time.
+            var again = Notification.DecideChannel(state, options, needs, now).Events;
+            var result = Notification.DecideOutcome(Notification.Fold(state, again), attempt, spread, time.GetUtcNow()).Events;
+            return result.Count == 0 ? [] : [.. again, .. result];
+        }, causationId, cancellation);
+    }
+
+    private async Task<Answer<Facts>> LookUpAsync(NotificationRequested request, CancellationToken cancellation)
+    {
+        Visit? visit = null;
+        string? responderName = null;
+        if (request.Message == MessageKind.OfferAccepted)
+        {
+            switch (await requests.FindVisitAsync(request.RequestId, request.NeedId, cancellation))
+            {
+                case Answer<Visit>.Found found:
+                    visit = found.Value;
+                    break;
+                case var other:
+                    return Without<Visit>(other);
+            }
+        }
+        if (request is { Audience: Audience.Requester, State: NeedState.Accepted, ResponderId: { } responder })
+        {
+            switch (await groups.FindContactAsync(responder, cancellation))
+            {
+                case Answer<Contact>.Found found:
+                    responderName = found.Value.Name;
+                    break;
+                case Answer<Contact>.Unavailable away:
+                    return new Answer<Facts>.Unavailable(away.Reason);
+                    // A directory that does not know its name is no reason to tell the person nothing.
+            }
+        }
+        var contact = request.Audience switch
+        {
+            Audience.Responder => await groups.FindContactAsync(request.ResponderId!.Value, cancellation),
+            Audience.Requester => await requests.FindContactAsync(request.RequestId, request.NeedId, cancellation),
+        };
+        return contact is Answer<Contact>.Found { Value: var known }
+            ? new Answer<Facts>.Found(new Facts(known, visit, responderName))
+            : Without(contact);
+    }
+
+    private static Answer<Facts> Without<T>(Answer<T> answer) => answer switch
+    {
+        Answer<T>.Erased => new Answer<Facts>.Erased(),
+        Answer<T>.Unknown => new Answer<Facts>.Unknown(),
+        Answer<T>.Unavailable away => new Answer<Facts>.Unavailable(away.Reason),
+        _ => throw new UnreachableException(),
+    };
+
+    private async Task<bool> IsOvertakenAsync(NotificationId id, Notification state, CancellationToken cancellation)
+    {
+        var request = state.Request!;
+        if (state is { Attempts: 0, Lookups: 0 } && time.GetUtcNow() - request.CausedAt < LateAfter)
+            return false;
+        await using var session = store.QuerySession();
+        return await session.Query<NotificationEntry>().AnyAsync(other =>
+            other.NeedId == request.NeedId.Value && other.Topic == NotificationEntry.TopicOf(request)
+            && other.CausedAt > request.CausedAt && other.Id != id.Value, cancellation);
+    }
+
+    private ChannelOption OptionOf(ContactChannel contact) => _channels.TryGetValue(contact.Kind, out var channel)
+        ? new ChannelOption(contact.Kind, channel.Abilities, channel.Refuse(AddressOf(contact)))
+        : new ChannelOption(contact.Kind, null);
+
+    private static Address AddressOf(ContactChannel contact) => new(contact.Address, contact.Secret);
+
+    private static string KeyOf(NotificationRequested request) => request.Audience switch
+    {
+        Audience.Responder => $"responder-{request.ResponderId}",
+        Audience.Requester => $"requester-{request.RequestId}",
+    };
+}
+
+/// <summary>Goes on with a notification whose time has come: another try, or the next channel.</summary>
+public sealed class DeliverNotificationTimer(IServiceScopeFactory scopes) : ITimerHandler
+{
+    public const string TimerKind = "deliver-notification";
+
+    public string Kind => TimerKind;
+
+    public async Task HandleAsync(Guid subject, CancellationToken cancellation)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<Delivery>().ContinueAsync(new NotificationId(subject), cancellation);
+    }
+}
+
+internal static class NotificationTelemetry
+{
+    public static readonly ActivitySource Activities = new("Huzhu.Notifications");
+    private static readonly Meter Meter = new("Huzhu.Notifications");
+    private static readonly Counter<long> Attempts = Meter.CreateCounter<long>("huzhu.notifications.attempts", description: "Attempts by channel and result");
+    private static readonly Counter<long> Ended = Meter.CreateCounter<long>("huzhu.notifications.ended", description: "Notifications that ended, by how");
+    private static readonly Histogram<double> ToldAfter = Meter.CreateHistogram<double>("huzhu.notifications.told.after", "s", "From the cause to the delivery");
+
+    public static void Count(NotificationRequested request, NotificationEvent happened)
+    {
+        switch (happened)
+        {
+            case AttemptSucceeded succeeded:
+                Attempts.Add(1, new("channel", succeeded.Channel), new("result", "ok"));
+                break;
+            case AttemptFailed failed:
+                Attempts.Add(1, new("channel", failed.Channel), new("result", failed.Reason));
+                break;
+            case NotificationDelivered:
+                Ended.Add(1, new KeyValuePair<string, object?>("as", "delivered"));
+                ToldAfter.Record(Math.Max(0, (happened is NotificationDelivered told ? told.At - request.CausedAt : default).TotalSeconds));
+                break;
+            case NotificationUndeliverable undeliverable:
+                Ended.Add(1, new("as", "undeliverable"), new("reason", undeliverable.Reason));
+                break;
+            case NotificationDropped dropped:
+                Ended.Add(1, new("as", "dropped"), new("reason", dropped.Reason));
+                break;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using Huzhu.Contracts;
+using Huzhu.Notifications.Domain;
+using Huzhu.Notifications.Features;
+using Huzhu.ServiceDefaults;
+using JasperFx.Events;
+using Marten;
+using Polly;
+using Polly.Retry;
+
+namespace Huzhu.Notifications;
+
+/// <summary>A notification as it was read: its state, and the version that the next append builds on.</summary>
+public sealed record Current(Notification State, long Version);
+
+/// <summary>Reads and appends notifications' streams. A conflict is settled by reading again and deciding again.</summary>
+public sealed class NotificationLog(IDocumentStore store)
+{
+    private const int MostConflicts = 5;
+
+    /// <summary>The name space of notifications' ids; it must never change.</summary>
+    private static readonly Guid IdSpace = new("6f1d2c7e-51b4-4b0c-9a52-0d6a3f0e8b11");
+
+    /// <summary>
+    /// When the database goes away after a message was sent, waiting for it is better than sending again. Longer
+    /// outages fall to the consumer's own retry, which does send again, with the same id.
+    /// </summary>
+    private static readonly ResiliencePipeline Append = new ResiliencePipelineBuilder()
+        .AddRetry(new RetryStrategyOptions
+        {
+            ShouldHandle = new PredicateBuilder().Handle<Exception>(Messaging.IsServerAway),
+            MaxRetryAttempts = 6,
+            Delay = TimeSpan.FromMilliseconds(100),
+            MaxDelay = TimeSpan.FromSeconds(3),
+            BackoffType = DelayBackoffType.Exponential,
+            UseJitter = true,
+        })
+        .Build();
+
+    /// <summary>One cause makes one notification for one audience, however often its message comes.</summary>
+    public static NotificationId IdOf(Guid causeId, Audience audience) => new(DeterministicId.Of(IdSpace, audience switch
+    {
+        Audience.Responder => $"{causeId}:responder",
+        Audience.Requester => $"{causeId}:requester",
+    }));
+
+    public async Task<Current> LoadAsync(NotificationId id, CancellationToken cancellation)
+    {
+        await using var session = store.QuerySession();
+        var stored = await session.Events.FetchStreamAsync(id.Value, token: cancellation);
+        return new Current(Notification.Fold(Notification.Initial, stored.Select(entry => (NotificationEvent)entry.Data)), stored.Count);
+    }
+
+    /// <summary>Starts the notification, or finds the one that this cause has made before.</summary>
+    public async Task<Current> BeginAsync(NotificationId id, NotificationRequested request, string? causationId, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var session = store.LightweightSession();
+            session.Events.StartStream(id.Value, request).CausedBy(Cause.Current(causationId));
+            await session.SaveChangesAsync(cancellation);
+            return new Current(Notification.Evolve(Notification.Initial, request), 1);
+        }
+        catch (Exception exception) when (IsConflict(exception))
+        {
+            return await LoadAsync(id, cancellation);
+        }
+    }
+
+    /// <summary>Appends what <paramref name="decide"/> says of the newest state, with the timer that its next step needs.</summary>
+    /// <returns>What was appended; nothing when a newer state needs nothing.</returns>
+    public async Task<IReadOnlyList<NotificationEvent>> RecordAsync(NotificationId id, Current current,
+        Func<Notification, IReadOnlyList<NotificationEvent>> decide, string? causationId, CancellationToken cancellation)
+    {
+        for (var conflicts = 0; ; conflicts++)
+        {
+            var events = decide(current.State);
+            if (events.Count == 0)
+                return events;
+            try
+            {
+                await Append.ExecuteAsync(async token => await AppendAsync(id, current, events, causationId, token), cancellation);
+                return events;
+            }
+            catch (Exception exception) when (IsConflict(exception) && conflicts < MostConflicts)
+            {
+                await Task.Delay(Random.Shared.Next(5, 30), cancellation);
+                current = await LoadAsync(id, cancellation);
+            }
+        }
+    }
+
+    private async Task AppendAsync(NotificationId id, Current current, IReadOnlyList<NotificationEvent> events, string? causationId, CancellationToken cancellation)
+    {
+        await using var session = store.LightweightSession();
+        session.Events.Append(id.Value, current.Version + events.Count, events.Cast<object>()).CausedBy(Cause.Current(causationId));
+        if (Notification.Fold(current.State, events).NextAt is { } next)
+            session.Schedule(DeliverNotificationTimer.TimerKind, id.Value, next);
+        await session.SaveChangesAsync(cancellation);
+    }
+
+    private static bool IsConflict(Exception exception) => exception switch
+    {
+        Marten.Exceptions.ExistingStreamIdCollisionException or JasperFx.Events.ExistingStreamIdCollisionException
+            or EventStreamUnexpectedMaxEventIdException => true,
+        AggregateException aggregate => aggregate.InnerExceptions.Any(IsConflict),
+        _ => exception.InnerException is { } inner && IsConflict(inner),
+    };
+}

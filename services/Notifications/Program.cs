@@ -1,0 +1,29 @@
+using Huzhu.Notifications;
+using Huzhu.Notifications.Channels;
+using Huzhu.Notifications.Contacts;
+using Huzhu.Notifications.Content;
+using Huzhu.Notifications.Domain;
+using Huzhu.Notifications.Features;
+using Huzhu.ServiceDefaults;
+using MassTransit;
+
+var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
+builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure);
+builder.AddMessaging("notifications", bus =>
+{
+    bus.AddConsumer<TellOfOfferConsumer, TellOfOfferConsumerDefinition>();
+    bus.AddConsumer<TellOfAcceptanceConsumer, TellOfAcceptanceConsumerDefinition>();
+    bus.AddConsumer<TellOfOfferEndConsumer, TellOfOfferEndConsumerDefinition>();
+    bus.AddConsumer<TellOfNeedStateConsumer, TellOfNeedStateConsumerDefinition>();
+});
+builder.Services.AddDirectories(builder.Configuration)
+    .AddChannels(builder.Configuration)
+    .AddSingleton(LinkWriter.Read(builder.Configuration))
+    .AddSingleton<NotificationLog>()
+    .AddTransient<Delivery>()
+    .AddTimer<DeliverNotificationTimer>();
+
+var app = builder.Build();
+app.UseHuzhuDefaults();
+app.MapGetNotifications();
+await app.RunHuzhuAsync(args);

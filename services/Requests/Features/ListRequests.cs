@@ -1,0 +1,53 @@
+using Huzhu.Requests.Domain;
+using Huzhu.Requests.Intake;
+using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
+using Marten;
+using Marten.Linq;
+
+namespace Huzhu.Requests.Features;
+
+/// <summary>Requests, newest first.</summary>
+public static class ListRequests
+{
+    private const int MaxPageSize = 200;
+    private const int MaxPage = 10_000;
+
+    public static void Map(IEndpointRouteBuilder app) => app.MapGet("/v1/requests", HandleAsync)
+        .RequireRoles(Roles.Intake, Roles.Operator, Roles.Auditor)
+        .WithSummary("List requests, newest first")
+        .Produces<RequestList>()
+        .ProducesProblem(422);
+
+    private static async Task<IResult> HandleAsync(IQuerySession session, CancellationToken cancellation,
+        string? status = null, DateTimeOffset? since = null, int page = 1, int pageSize = 50)
+    {
+        var errors = new Dictionary<string, string[]>();
+        RequestStatus? wanted = null;
+        if (Words.TryRead<RequestStatus>(status, out var known))
+            wanted = known;
+        else if (status is not null)
+            errors["status"] = [$"One of {Words.List<RequestStatus>()}."];
+        if (page is < 1 or > MaxPage)
+            errors["page"] = [$"1 to {MaxPage}."];
+        if (pageSize is < 1 or > MaxPageSize)
+            errors["pageSize"] = [$"1 to {MaxPageSize}."];
+        if (errors.Count > 0)
+            return Problems.Invalid(errors);
+
+        IQueryable<RequestView> query = session.Query<RequestView>().Stats(out var statistics);
+        if (wanted is { } only)
+            query = query.Where(view => view.Status == only);
+        if (since is { } from)
+        {
+            var limit = from.ToUniversalTime();
+            query = query.Where(view => view.SubmittedAt >= limit);
+        }
+        var views = await query.OrderByDescending(view => view.SubmittedAt).ThenBy(view => view.Id)
+            .Skip((page - 1) * pageSize).Take(pageSize).ToListAsync(cancellation);
+        var items = await RequestAnswer.OfAllAsync(session, [.. views.Select(view => view.State)], cancellation);
+        return Results.Ok(new RequestList(items, page, pageSize, statistics.TotalResults));
+    }
+}
+
+public sealed record RequestList(IReadOnlyList<RequestAnswer> Items, int Page, int PageSize, long Total);

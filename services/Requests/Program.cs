@@ -1,0 +1,39 @@
+using Huzhu.Requests;
+using Huzhu.Requests.Domain;
+using Huzhu.Requests.Features;
+using Huzhu.Requests.Intake;
+using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
+using MassTransit;
+
+var builder = Hosting.CreateHuzhuBuilder(args, "requests");
+builder.Services
+    .AddSingleton<PersonalDataVault>().AddSingleton<PersonalRecords>().AddSingleton<Fingerprints>()
+    .AddSingleton(SubDistrictMap.Load(builder.Configuration))
+    .AddSingleton(new SourceChannels(builder.Configuration))
+    .AddScoped<ActOnRequest>()
+    // Before the bus and the web server, so that they stop before these do.
+    .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
+    .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
+    .AddHostedService<IdempotencyKeys.Expiry>();
+builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, options =>
+{
+    options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
+    RequestView.Configure(options);
+});
+builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
+
+var app = builder.Build();
+app.UseHuzhuDefaults();
+SubmitRequest.Map(app);
+CompleteIntake.Map(app);
+GetRequest.Map(app);
+ListRequests.Map(app);
+CancelRequest.Map(app);
+ConfirmRequest.Map(app);
+DisputeRequest.Map(app);
+ReopenRequest.Map(app);
+RaiseConcern.Map(app);
+GetContact.Map(app);
+GetVisit.Map(app);
+await app.RunHuzhuAsync(args);

@@ -1,0 +1,86 @@
+using Huzhu.Contracts;
+using Huzhu.Requests.Domain;
+using JasperFx.Events;
+using Marten;
+using Marten.Events.Aggregation;
+
+namespace Huzhu.Requests.Storage;
+
+/// <summary>One request as lists show it and as the next intake of the same person looks it up. No personal data.</summary>
+public sealed class RequestView
+{
+    public Guid Id { get; init; }
+    public RequestState State { get; init; } = RequestState.Initial;
+    public RequestStatus Status { get; init; }
+    public Guid PersonId { get; init; }
+    public DateTimeOffset SubmittedAt { get; init; }
+
+    /// <summary>Whether the person's next intake must know of this request: a need is under way, or there was a concern.</summary>
+    public bool Matters { get; init; }
+
+    public static RequestView After(RequestView? view, RequestEvent happened)
+    {
+        var state = Request.Evolve(view?.State ?? RequestState.Initial, happened);
+        return new RequestView
+        {
+            Id = state.Id.Value,
+            State = state,
+            Status = state.Status,
+            PersonId = state.PersonId.Value,
+            SubmittedAt = state.SubmittedAt,
+            Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),
+        };
+    }
+
+    public static void Configure(StoreOptions options)
+    {
+        // A duplicated field has an index of its own.
+        options.Schema.For<RequestView>()
+            .Duplicate(view => view.PersonId, notNull: true)
+            .Duplicate(view => view.SubmittedAt, notNull: true)
+            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at");
+        options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
+    }
+}
+
+public sealed partial class RequestViewProjection : SingleStreamProjection<RequestView, Guid>
+{
+    public override RequestView Evolve(RequestView? snapshot, Guid id, IEvent e) => RequestView.After(snapshot, (RequestEvent)e.Data);
+}
+
+/// <summary>What is known of a person from earlier requests: which needs are under way, and whom to keep away.</summary>
+public sealed class PersonHistory
+{
+    private readonly List<(NeedLink Need, string Kind, DateTimeOffset Since)> _underWay = [];
+    private readonly HashSet<ResponderId> _excluded = [];
+
+    public IReadOnlyList<ResponderId> Excluded => [.. _excluded.OrderBy(id => id.Value)];
+
+    public void Add(RequestState request)
+    {
+        _excluded.UnionWith(request.Concerned);
+        _underWay.AddRange(request.Needs.Where(need => need.IsUnderWay)
+            .Select(need => (new NeedLink(request.Id, need.NeedId), need.Kind, request.SubmittedAt)));
+    }
+
+    /// <summary>
+    /// The need that a new one of this kind repeats: the same kind first, then one of which either is the general form of
+    /// the other; the oldest of those. Two specialisations of one root are two different needs.
+    /// </summary>
+    public NeedLink? FindRepeated(string kind, RequestId except) => _underWay
+        .Where(need => need.Need.RequestId != except && (ServiceKinds.Covers(need.Kind, kind) || ServiceKinds.Covers(kind, need.Kind)))
+        .OrderByDescending(need => need.Kind == kind).ThenBy(need => need.Since).ThenBy(need => need.Need.NeedId.Value)
+        .Select(need => need.Need)
+        .FirstOrDefault();
+
+    /// <summary>The requests of each of these people that their next intake must know of.</summary>
+    public static async Task<Dictionary<PersonId, IReadOnlyList<Guid>>> FindRequestsAsync(
+        IQuerySession session, IEnumerable<PersonId> people, CancellationToken cancellation)
+    {
+        var ids = people.Select(person => person.Value).Distinct().ToArray();
+        var found = await session.Query<RequestView>().Where(view => ids.Contains(view.PersonId) && view.Matters)
+            .Select(view => new { view.Id, view.PersonId }).ToListAsync(cancellation);
+        var byPerson = found.ToLookup(view => view.PersonId, view => view.Id);
+        return ids.ToDictionary(id => new PersonId(id), id => (IReadOnlyList<Guid>)[.. byPerson[id]]);
+    }
+}

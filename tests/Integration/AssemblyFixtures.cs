@@ -1,0 +1,4 @@
+using Huzhu.TestKit;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(Servers))]

@@ -1,0 +1,129 @@
+using Huzhu.TestKit;
+using Marten;
+using Npgsql;
+using RabbitMQ.Client;
+using Xunit;
+
+namespace Huzhu.Tests.Integration.ServiceDefaults;
+
+/// <summary>Whatever is committed is published, whatever happens around it.</summary>
+public sealed class RelayTests(Servers servers)
+{
+    [Fact]
+    public async Task late_commits_and_rollbacks_among_others_lose_nothing()
+    {
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        var committed = new List<Guid>();
+        var random = new Random(1);
+        var appends = Enumerable.Range(0, 120).Select(async index =>
+        {
+            var (delay, rollsBack, isLate) = (random.Next(1500), index % 3 == 0, index % 5 == 0);
+            await Task.Delay(delay);
+            var id = Guid.CreateVersion7();
+            await using var connection = new NpgsqlConnection(service.App.Configuration["ConnectionStrings:EventStore"]);
+            await connection.OpenAsync();
+            await using var transaction = await connection.BeginTransactionAsync();
+            await using var session = service.Store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
+            session.Events.StartStream(id, new SampleService.SomethingHappened($"{index}"));
+            await session.SaveChangesAsync();
+            if (isLate)
+                await Task.Delay(2000);
+            if (rollsBack)
+            {
+                await transaction.RollbackAsync();
+                return;
+            }
+            await transaction.CommitAsync();
+            lock (committed)
+                committed.Add(id);
+        });
+        await Task.WhenAll(appends);
+
+        await Received.UntilAsync(() => service.Received.Messages.Select(message => message.Stream).Distinct().Count() >= committed.Count,
+            "every committed event is published");
+        Assert.Equal(committed.Order(), service.Received.Messages.Select(message => message.Stream).Distinct().Order());
+    }
+
+    [Fact]
+    public async Task a_message_without_a_queue_waits_until_there_is_one()
+    {
+        var broker = await servers.CreateVirtualHostAsync();
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), broker);
+        var id = await service.AppendAsync(SampleService.Unrouted);
+        await Task.Delay(1000, TestContext.Current.CancellationToken);
+
+        await using var connection = await new ConnectionFactory { Uri = new Uri(broker) }.CreateConnectionAsync(TestContext.Current.CancellationToken);
+        await using var channel = await connection.CreateChannelAsync(cancellationToken: TestContext.Current.CancellationToken);
+        const string exchange = "Huzhu.Contracts.Notifications.V1:OfferUndeliverable";
+        await channel.ExchangeDeclareAsync(exchange, "fanout", durable: true, cancellationToken: TestContext.Current.CancellationToken);
+        await channel.QueueDeclareAsync("late", durable: true, exclusive: false, autoDelete: false, cancellationToken: TestContext.Current.CancellationToken);
+        await channel.QueueBindAsync("late", exchange, "", cancellationToken: TestContext.Current.CancellationToken);
+
+        BasicGetResult? message = null;
+        for (var tries = 0; message is null && tries < 300; tries++)
+        {
+            message = await channel.BasicGetAsync("late", autoAck: true, TestContext.Current.CancellationToken);
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+        Assert.NotNull(message);
+        Assert.Contains(id.ToString(), System.Text.Encoding.UTF8.GetString(message.Body.Span));
+    }
+
+    [Fact]
+    public async Task the_message_id_is_the_event_id()
+    {
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        var stream = await service.AppendAsync("once");
+        await Received.UntilAsync(() => !service.Received.Messages.IsEmpty, "the event is published");
+        await using var session = service.Store.QuerySession();
+        var stored = Assert.Single(await session.Events.FetchStreamAsync(stream, token: TestContext.Current.CancellationToken));
+        Assert.Equal((stored.Id, stream), Assert.Single(service.Received.Messages));
+    }
+
+    [Fact]
+    public async Task two_replicas_relay_each_event_once_and_the_second_goes_on_when_the_first_stops()
+    {
+        var (database, broker) = (await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        var first = await SampleService.StartAsync(database, broker);
+        await using var second = await SampleService.StartAsync(database, broker);
+        var appended = new List<Guid>();
+        for (var index = 0; index < 20; index++)
+            appended.Add(await (index % 2 == 0 ? first : second).AppendAsync("either"));
+        await Received.UntilAsync(() => first.Received.Messages.Count + second.Received.Messages.Count >= 20, "both replicas' events are published");
+        Assert.Equal(20, first.Received.Messages.Count + second.Received.Messages.Count);
+
+        var before = first.Received.Messages.ToArray();
+        await first.DisposeAsync();
+        appended.Add(await second.AppendAsync("after"));
+        await Received.UntilAsync(() => second.Received.Messages.Any(message => message.Stream == appended[^1]), "the second replica relays");
+        Assert.Equal(appended.Order(), before.Concat(second.Received.Messages).Select(message => message.Stream).Distinct().Order());
+    }
+
+    [Fact]
+    public async Task a_poison_message_is_set_aside_with_its_reason_and_blocks_nobody()
+    {
+        var broker = await servers.CreateVirtualHostAsync();
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), broker);
+        await service.AppendAsync("poison");
+        var good = await service.AppendAsync("good");
+        await Received.UntilAsync(() => service.Received.Messages.Any(message => message.Stream == good), "the good message is consumed");
+
+        await using var connection = await new ConnectionFactory { Uri = new Uri(broker) }.CreateConnectionAsync(TestContext.Current.CancellationToken);
+        BasicGetResult? aside = null;
+        for (var tries = 0; aside is null && tries < 200; tries++)
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+            // The queue is made with the first message that is set aside; asking before that ends the channel.
+            await using var channel = await connection.CreateChannelAsync(cancellationToken: TestContext.Current.CancellationToken);
+            try
+            {
+                aside = await channel.BasicGetAsync("sample-sample_error", autoAck: true, TestContext.Current.CancellationToken);
+            }
+            catch (RabbitMQ.Client.Exceptions.OperationInterruptedException)
+            {
+            }
+        }
+        Assert.NotNull(aside);
+        Assert.Equal("poison", System.Text.Encoding.UTF8.GetString((byte[])aside.BasicProperties.Headers!["MT-Fault-Message"]!));
+    }
+}
