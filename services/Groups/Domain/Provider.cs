@@ -72,13 +72,14 @@ public sealed record CloudEventOrigin(string Source, string Id);
 /// A formal provider. It may be closed for several reasons at once, its own and those of measures, and is open only when
 /// none is left.
 /// </summary>
+/// <param name="Timeline">When it is shut by its own word.</param>
 /// <param name="OwnClosure">Reason of the provider's own closure, while one is in force.</param>
 /// <param name="Heard">The CloudEvents already taken in.</param>
 public sealed record Provider(
-    Listing Listing, OpeningWords Words, string? OwnClosure, IReadOnlyList<Hold> Holds, ImmutableHashSet<CloudEventOrigin> Heard)
+    Listing Listing, OpeningTimeline Timeline, string? OwnClosure, IReadOnlyList<Hold> Holds, ImmutableHashSet<CloudEventOrigin> Heard)
     : IResponder<Provider, ProviderEvent>
 {
-    public static Provider Initial { get; } = new(Listing.Initial, OpeningWords.None, null, [], []);
+    public static Provider Initial { get; } = new(Listing.Initial, OpeningTimeline.Empty, null, [], []);
     public static ResponderKind KindOfStream => ResponderKind.Provider;
 
     public ResponderKind Kind => KindOfStream;
@@ -132,11 +133,11 @@ public sealed record Provider(
             return Listing.Gone;
         if (word.Until <= word.From)
             return Refusal.Invalid("bad-period", "The time at which it ends must be after the time at which it begins.");
-        var words = state.Words.With(word, now);
-        if (words.Said.Count > OpeningWords.Limit)
-            return Refusal.Conflict("too-many-closures", $"No more than {OpeningWords.Limit} closures and reopenings may be planned at once.");
+        var timeline = state.Timeline.With(word, now);
+        if (timeline.Spans.Count > OpeningTimeline.MaxSpans)
+            return Refusal.Conflict("too-many-closures", $"No more than {OpeningTimeline.MaxSpans} closures and reopenings may be planned at once.");
         // An unheard CloudEvent is recorded even when it changes nothing: only so is its late repeat known as one.
-        if (origin is null && words.SaysTheSameAs(state.Words, now, openIsNews: state.Holds.Count > 0))
+        if (origin is null && timeline.MeansTheSameAs(state.Timeline, now, openIsNews: state.Holds.Count > 0))
             return Decision<ProviderEvent>.Nothing;
         ProviderEvent said = word.Closes
             ? new ClosurePublished(word.Reason, word.From, word.Until, word.SaidAt, by, origin, now)
@@ -164,20 +165,20 @@ public sealed record Provider(
 
     private static IEnumerable<ProviderEvent> Settle(Provider state, DateTimeOffset now)
     {
-        var word = state.Words.At(now);
-        if (word is { Closes: true })
+        var span = state.Timeline.At(now);
+        if (span is { Closes: true, Reason: { } reason })
         {
-            if (state.OwnClosure != word.Reason)
-                yield return new ProviderClosed(word.Reason, now);
+            if (state.OwnClosure != reason)
+                yield return new ProviderClosed(reason, now);
         }
         else if (state.OwnClosure is not null)
         {
-            yield return new ProviderReopened(word?.Reason ?? "The closure ended as published.", now);
+            yield return new ProviderReopened(span?.Reason ?? "The closure ended as published.", now);
         }
     }
 
     private Provider Hear(OpeningWord word, CloudEventOrigin? origin, DateTimeOffset at) =>
-        this with { Words = Words.With(word, at), Heard = origin is null ? Heard : Heard.Add(origin) };
+        this with { Timeline = Timeline.With(word, at), Heard = origin is null ? Heard : Heard.Add(origin) };
 
     private static IReadOnlyList<Hold> HoldsOn(DirectoryEntry entry, IReadOnlyList<MeasureInForce> inForce) =>
     [

@@ -48,7 +48,7 @@ public static class PublishOpening
             ? refusal.ToProblem()
             : Results.Ok(await http.ShowAsync(id, outcome.State, outcome.Version, cancellation, Explain(outcome.State, word, now)));
 
-    internal static string Explain(Provider provider, OpeningWord word, DateTimeOffset now) => word switch
+    public static string Explain(Provider provider, OpeningWord word, DateTimeOffset now) => word switch
     {
         { From: var from } when from > now => $"Recorded. The provider {(word.Closes ? "closes" : "reopens")} at {from:yyyy-MM-ddTHH:mm:ssZ}.",
         { Closes: true } => provider.OwnClosure is null

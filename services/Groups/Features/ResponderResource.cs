@@ -12,13 +12,14 @@ public sealed record SiteResource(double Lat, double Lon, string SubDistrict, bo
 public sealed record ChannelResource(string Kind, string Address, bool HasSecret);
 
 /// <summary>One entry of the directory as clients read it.</summary>
+/// <param name="OwnClosures">Of a provider: what it has said about its opening and is not over yet.</param>
 /// <param name="ManagedBy">With <paramref name="CoordinatorName"/> and <paramref name="Channels"/> only for its managers and operators.</param>
 /// <param name="Note">After a change, in a sentence, what it did and what it did not do.</param>
 public sealed record ResponderResource(
     Guid Id, ResponderKind Kind, long Version, Opening Opening, string? ClosedBecause, MeasureId? ClosedByMeasureId,
     string Name, IReadOnlyList<SiteResource> Sites, double? RadiusMetres, IReadOnlyList<string> SubDistricts, IReadOnlyList<string> ServiceKinds,
     IReadOnlyList<DeliveryMode> Modes, IReadOnlyList<CommunicationNeed> CommunicationAbilities, int Capacity, bool ZonePermit, bool? LeaderHasDisability,
-    IReadOnlyList<PlannedOpening>? Planned = null, IReadOnlyList<string>? ManagedBy = null, string? CoordinatorName = null,
+    IReadOnlyList<OwnClosure>? OwnClosures = null, IReadOnlyList<string>? ManagedBy = null, string? CoordinatorName = null,
     IReadOnlyList<ChannelResource>? Channels = null, string? Note = null)
 {
     public static ResponderResource Of(Guid id, long version, IResponder responder)
@@ -28,12 +29,14 @@ public sealed record ResponderResource(
             [.. responder.Sites.Select(site => new SiteResource(site.Place.Latitude, site.Place.Longitude, site.SubDistrict, site.Open))],
             entry.RadiusMetres, entry.SubDistricts, entry.ServiceKinds, entry.Modes, entry.CommunicationAbilities, entry.Capacity, entry.ZonePermit,
             entry.LeaderHasDisability,
-            responder is Provider provider ? [.. provider.Words.Said.Select(word => new PlannedOpening(word.Closes ? "closed" : "open", word.Reason, word.From, word.Until))] : null);
+            responder is Provider provider
+                ? [.. provider.Timeline.Spans.Where(span => span.Closes).Select(span => new OwnClosure(span.Reason!, span.From, span.Until))]
+                : null);
     }
 }
 
-/// <summary>What the provider has said about its own opening, oldest first; for every moment the last word counts.</summary>
-public sealed record PlannedOpening(string State, string Reason, DateTimeOffset From, DateTimeOffset? Until);
+/// <summary>A closure that the provider itself has published, under way or still to come. Those of measures are not among them.</summary>
+public sealed record OwnClosure(string Reason, DateTimeOffset From, DateTimeOffset? Until);
 
 /// <summary>Who may do what with an entry, and how it is shown to them.</summary>
 public static class Access
