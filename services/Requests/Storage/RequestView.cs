@@ -1,5 +1,6 @@
 using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
+using Huzhu.ServiceDefaults;
 using JasperFx.Events;
 using Marten;
 using Marten.Events.Aggregation;
@@ -45,6 +46,12 @@ public sealed class RequestView
 
 public sealed partial class RequestViewProjection : SingleStreamProjection<RequestView, Guid>
 {
+    public RequestViewProjection()
+    {
+        foreach (var type in EventStore.EventsOf<RequestEvent>())
+            IncludeType(type);
+    }
+
     public override RequestView Evolve(RequestView? snapshot, Guid id, IEvent e) => RequestView.After(snapshot, (RequestEvent)e.Data);
 }
 

@@ -14,37 +14,37 @@ public sealed class PersonalDataTests(RequestsFixture requests)
     [Fact]
     public async Task no_personal_data_is_anywhere_in_the_database_the_messages_or_the_log()
     {
-        var call = Call("MARKER-caller-ref");
+        var call = Call("MARKEROFTHETEST-caller-ref");
         call["caller"] = new JsonObject
         {
-            ["ref"] = "MARKER-caller-ref",
-            ["name"] = "MARKER-caller-name",
-            ["phone"] = "+44 (20) 794615-0958",
+            ["ref"] = "MARKEROFTHETEST-caller-ref",
+            ["name"] = "MARKEROFTHETEST-caller-name",
+            ["phone"] = "+44 (20) 79461509-58",
             ["language"] = "zh",
-            ["channels"] = new JsonArray(new JsonObject { ["kind"] = "webhook", ["address"] = "https://MARKER-channel.example" }),
+            ["channels"] = new JsonArray(new JsonObject { ["kind"] = "webhook", ["address"] = "https://MARKEROFTHETEST-channel.example" }),
         };
-        call["onBehalfOf"] = new JsonObject { ["ref"] = "MARKER-person-ref", ["name"] = "MARKER-person-name" };
-        call["location"] = new JsonObject { ["lat"] = 31.987654321, ["lon"] = 121.123456789, ["accuracyMetres"] = 13.5, ["text"] = "MARKER-address" };
-        call["needs"]![0]!["note"] = "MARKER-note";
-        var key = "\"MARKER-idempotency-key\"";
+        call["onBehalfOf"] = new JsonObject { ["ref"] = "MARKEROFTHETEST-person-ref", ["name"] = "MARKEROFTHETEST-person-name" };
+        call["location"] = new JsonObject { ["lat"] = 31.987654321, ["lon"] = 121.123456789, ["accuracyMetres"] = 13.5, ["text"] = "MARKEROFTHETEST-address" };
+        call["needs"]![0]!["note"] = "MARKEROFTHETEST-note";
+        var key = "\"MARKEROFTHETEST-idempotency-key\"";
         var consent = call["consent"]!;
         call.Remove("consent");
         var request = await requests.SubmitAsync(call, key);
         await requests.SendAsync(HttpMethod.Patch, $"/v1/requests/{request["requestId"]}", new { consent });
         foreach (var (verb, state) in new[] { ("cancel", (NeedState?)null), ("reopen", NeedState.Fulfilled), ("dispute", NeedState.Accepted), ("concern", null) })
         {
-            await requests.ActAsync(request, verb, new { reason = $"MARKER-{verb}" });
+            await requests.ActAsync(request, verb, new { reason = $"MARKEROFTHETEST-{verb}" });
             if (state is not { } next)
                 continue;
             await requests.MatchingSaysAsync(request, next == NeedState.Fulfilled ? 5 : 6, next, new ResponderId(Guid.NewGuid()));
             await requests.StateAsync(request, next.ToString().ToLowerInvariant());
         }
         // What is refused is not written down either.
-        call["urgency"] = "MARKER-urgency";
+        call["urgency"] = "MARKEROFTHETEST-urgency";
         await requests.SendAsync(HttpMethod.Post, "/v1/requests", call, key: key);
         await requests.PublishedAsync<ConcernRaised>(message => message.NeedId == NeedOf(request));
 
-        string[] markers = ["MARKER", "794615", "31.98765", "121.12345"];
+        string[] markers = ["MARKEROFTHETEST", "79461509", "31.98765", "121.12345"];
         Assert.Empty(await FindInDatabaseAsync(markers));
         var about = requests.PublishedJson().Where(json => json.Contains(NeedOf(request).ToString())).ToList();
         Assert.True(about.Count >= 5, "The messages that should have been searched are not there.");
@@ -59,7 +59,7 @@ public sealed class PersonalDataTests(RequestsFixture requests)
 
         // It is all there for who may see it, the reasons included.
         var shown = (await requests.GetAsync(request, "?personal=true")).ToJsonString();
-        Assert.All(["MARKER-caller-name", "MARKER-person-name", "MARKER-address", "MARKER-note", "794615", "31.987654321", "MARKER-cancel", "MARKER-reopen", "MARKER-dispute", "MARKER-concern"],
+        Assert.All(["MARKEROFTHETEST-caller-name", "MARKEROFTHETEST-person-name", "MARKEROFTHETEST-address", "MARKEROFTHETEST-note", "79461509", "31.987654321", "MARKEROFTHETEST-cancel", "MARKEROFTHETEST-reopen", "MARKEROFTHETEST-dispute", "MARKEROFTHETEST-concern"],
             marker => Assert.Contains(marker, shown));
     }
 
@@ -67,9 +67,9 @@ public sealed class PersonalDataTests(RequestsFixture requests)
     public async Task the_search_of_the_database_finds_what_is_there()
     {
         var call = Call();
-        call["operatorId"] = "FINDABLE-operator";
+        call["operatorId"] = "FINDABLEINTHEDATA-operator";
         await requests.SubmitAsync(call);
-        Assert.NotEmpty(await FindInDatabaseAsync(["FINDABLE"]));
+        Assert.NotEmpty(await FindInDatabaseAsync(["FINDABLEINTHEDATA"]));
     }
 
     [Theory]
@@ -180,7 +180,7 @@ public sealed class PersonalDataTests(RequestsFixture requests)
                 {
                     var searched = type == "bytea" ? $"encode({column}, 'hex')" : $"\"{column}\"::text";
                     var pattern = type == "bytea" ? Convert.ToHexStringLower(Encoding.UTF8.GetBytes(form)) : form;
-                    await using var command = requests.Sql.CreateCommand($"select count(*) from {table} where {searched} ilike '%' || $1 || '%'");
+                    await using var command = requests.Sql.CreateCommand($"select count(*) from {table} where position($1 in {searched}) > 0");
                     command.Parameters.AddWithValue(pattern);
                     if ((long)(await command.ExecuteScalarAsync())! > 0)
                         found.Add($"{table}.{column} has {marker}");
@@ -192,6 +192,9 @@ public sealed class PersonalDataTests(RequestsFixture requests)
     private static IEnumerable<string> Forms(string marker)
     {
         yield return marker;
+        // Shorter ones would be found in any ciphertext sooner or later.
+        if (marker.Length < 12)
+            yield break;
         for (var offset = 0; offset < 3; offset++)
         {
             var encoded = Convert.ToBase64String(Encoding.UTF8.GetBytes(new string('x', offset) + marker + "xxx"));

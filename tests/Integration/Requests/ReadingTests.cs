@@ -82,6 +82,7 @@ public sealed class ReadingTests(RequestsFixture requests)
 
         var builder = WebApplication.CreateBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["ConnectionStrings:EventStore"] = requests.Database, ["ConnectionStrings:Broker"] = requests.Broker, ["EventStore:ApplySchema"] = "false" });
+        builder.Services.AddSingleton(TimeProvider.System);
         builder.AddMessaging("requests-rebuild", _ => { });
         builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, options =>
         {
