@@ -56,6 +56,9 @@ internal sealed class EventPublisher(PublishMap map, IBus bus, ILogger<EventPubl
         var sends = new List<Task>(page.Events.Count);
         foreach (var stored in page.Events)
         {
+            // The store explains the number of a refused append so, and it tells nobody anything.
+            if (stored.Data is Tombstone)
+                continue;
             var messages = await map(stored, operations, cancellationToken);
             for (var index = 0; index < messages.Count; index++)
                 sends.Add(PublishAsync(stored, messages[index], index, cancellationToken));

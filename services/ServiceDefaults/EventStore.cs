@@ -8,6 +8,7 @@ using Marten.Services;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace Huzhu.ServiceDefaults;
@@ -31,6 +32,9 @@ public static class EventStore
         var wakeup = new RelayWakeup(dataSource);
         builder.Services.AddSingleton(dataSource);
         builder.Services.AddSingleton(publish);
+        // The store logs every statement that fails with its parameters: lost races, which are ordinary, and people's data.
+        // Whoever catches the exception says what matters.
+        builder.Logging.AddFilter("Marten.IDocumentStore", LogLevel.None);
         var marten = builder.Services.AddMarten(options =>
         {
             options.Connection(dataSource);

@@ -6,7 +6,8 @@ namespace Huzhu.Local.Infrastructure;
 /// <summary>Says in plain words what is being done. Colours and moving bars only on a terminal, an occasional line elsewhere.</summary>
 public sealed class Narrator
 {
-    static readonly TimeSpan QuietFor = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan FirstQuietFor = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan QuietFor = TimeSpan.FromSeconds(30);
 
     readonly IAnsiConsole? _console;
     readonly bool _moves;
@@ -84,8 +85,8 @@ public sealed class Narrator
         var watch = Stopwatch.StartNew();
         var done = 0.0;
         var running = work(new Reported(value => done = value));
-        while (await Task.WhenAny(running, Task.Delay(QuietFor)) != running)
-            console.WriteLine($"  {sentence}: {(done > 0 ? $"{done:P0}, " : "")}{watch.Elapsed.TotalSeconds:0} s so far");
+        while (await Task.WhenAny(running, Task.Delay(watch.Elapsed < FirstQuietFor ? FirstQuietFor : QuietFor)) != running)
+            console.WriteLine($"  {(done > 0 ? $"{done:P0}, " : "")}{watch.Elapsed.TotalSeconds:0} s so far");
         return await running;
     }
 

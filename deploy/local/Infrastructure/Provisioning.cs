@@ -77,7 +77,7 @@ public static partial class Provisioning
             .Where(folder => Has(folder) && VersionOnPath(folder) >= OldestPostgres);
         return versioned.Concat(onPath).FirstOrDefault() is { } bin ? new Installation.Native(bin) : null;
 
-        static bool Has(string folder) => File.Exists(Path.Combine(folder, "postgres")) && File.Exists(Path.Combine(folder, "initdb"));
+        static bool Has(string folder) => Tool.IsThere(Path.Combine(folder, "postgres")) && Tool.IsThere(Path.Combine(folder, "initdb"));
 
         static int VersionOnPath(string folder) =>
             Major(Tool.RunAsync(Path.Combine(folder, "postgres"), ["--version"], TimeSpan.FromSeconds(5)).GetAwaiter().GetResult().Output);
@@ -94,7 +94,7 @@ public static partial class Provisioning
         static bool Suits(string folder)
         {
             var script = new FileInfo(Path.Combine(folder, "rabbitmq-server"));
-            if (!script.Exists) return false;
+            if (!Tool.IsThere(script.FullName)) return false;
             var real = script.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? script.FullName;
             var version = RabbitMqVersion().Match(real);
             return !version.Success || new Version(version.Groups[1].Value) >= OldestRabbitMq;

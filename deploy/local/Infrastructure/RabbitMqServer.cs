@@ -286,7 +286,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         return roots.Where(Directory.Exists)
                 .SelectMany(root => Directory.EnumerateDirectories(root, "erts-*"))
                 .Select(folder => Path.Combine(folder, "bin", "epmd"))
-                .FirstOrDefault(File.Exists)
+                .FirstOrDefault(Tool.IsThere)
             ?? throw new MissingRequirementException("RabbitMQ was found, but Erlang's epmd was not; reinstall the package erlang-base.");
     }
 }

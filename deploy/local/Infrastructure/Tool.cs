@@ -70,5 +70,9 @@ static class Tool
             .Split(':', StringSplitOptions.RemoveEmptyEntries)
             .Concat(["/usr/sbin", "/sbin"])
             .Select(folder => Path.Combine(folder, program))
-            .FirstOrDefault(File.Exists);
+            .FirstOrDefault(IsThere);
+
+    /// <summary>File.Exists alone takes a link for a program whose package is gone.</summary>
+    public static bool IsThere(string program) =>
+        File.Exists(program) && (new FileInfo(program).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true);
 }

@@ -27,16 +27,50 @@ public sealed class Coordinators : IAsyncDisposable
     readonly byte[] _callersKey = RandomNumberGenerator.GetBytes(32);
     readonly ConcurrentDictionary<Guid, Engagement> _engagements = [];
     readonly ConcurrentDictionary<string, byte> _seen = [];
+    int _inHand;
     long _messages, _badSignatures, _repeatedMessages, _toCallers;
 
     sealed record Responder(ScenarioResponder Entry, byte[] Key);
 
-    /// <summary>One responder at work on one offer.</summary>
+    /// <summary>One responder at work on one offer. Messages and acts about it cross each other.</summary>
     sealed class Engagement(Guid responder)
     {
+        readonly Lock _lock = new();
+        double? _acceptedDay;
+        bool _ended;
+
         public Guid Responder { get; } = responder;
-        public bool Ended { get; set; }
-        public double? AcceptedDay { get; set; }
+
+        public bool Ended
+        {
+            get
+            {
+                lock (_lock)
+                    return _ended;
+            }
+        }
+
+        /// <summary>False when the news of its end was faster than the answer to the acceptance.</summary>
+        public bool TryAccept(double day)
+        {
+            lock (_lock)
+            {
+                if (!_ended)
+                    _acceptedDay = day;
+                return !_ended;
+            }
+        }
+
+        /// <returns>Whether this call ended it, and since when it had been accepted.</returns>
+        public (bool First, double? AcceptedDay) End()
+        {
+            lock (_lock)
+            {
+                var first = !_ended;
+                _ended = true;
+                return (first, _acceptedDay);
+            }
+        }
     }
 
     Coordinators(Scenario scenario, Agenda agenda, ServiceCalls calls, AcceptedCalls accepted, NeedBook book)
@@ -51,6 +85,9 @@ public sealed class Coordinators : IAsyncDisposable
         _receiver.MapPost("/responders/{id:guid}", ReceiveForResponderAsync);
         _receiver.MapPost("/callers", ReceiveForCallerAsync);
     }
+
+    /// <summary>Needs that somebody has accepted and not finished.</summary>
+    public int InHand => Volatile.Read(ref _inHand);
 
     /// <summary>Webhooks that came, those of them whose signature was wrong, and those that had come before.</summary>
     public (long All, long BadSignature, long Repeated, long ToCallers) Messages =>
@@ -172,9 +209,9 @@ public sealed class Coordinators : IAsyncDisposable
         if (engagement.Ended || await AnswerAsync(Call.Accept, offer, links, new { }, cancellation) is not { IsSuccess: true })
             return;
         var calendar = _scenario.Calendar;
-        engagement.AcceptedDay = calendar.DayAt(_agenda.Now);
-        if (engagement.Ended)
+        if (!engagement.TryAccept(calendar.DayAt(_agenda.Now)))
             return;
+        Interlocked.Increment(ref _inHand);
         var work = need.WorkLeftDays;
         OnDay(Math.Min(0.1, work / 4), token => StartAsync(engagement, offer, links, token));
         if (choice("release") < _scenario.Behaviour.Releases)
@@ -204,8 +241,11 @@ public sealed class Coordinators : IAsyncDisposable
         int? quantity = remaining > 1 && choice("part") < _scenario.Behaviour.CompletesInPart ? remaining / 2 : null;
         var answer = await AnswerAsync(Call.Complete, offer, links, quantity is null ? new { } : new { quantity }, cancellation);
         if (!answer.IsSuccess)
+        {
+            Stop(engagement, need);
             return;
-        engagement.Ended = true;
+        }
+        Stop(engagement, need: null);
         if (quantity is { } done)
             need.DoneInPart(done);
         else
@@ -213,21 +253,16 @@ public sealed class Coordinators : IAsyncDisposable
     }
 
     /// <summary>Told that the offer is over: a closure, another was first, too late.</summary>
-    void End(Guid offer, Guid needId)
-    {
-        var engagement = _engagements.GetOrAdd(offer, _ => new Engagement(Guid.Empty));
-        if (engagement.Ended)
-            return;
-        if (_book.TryFind(needId, out var need))
-            Stop(engagement, need);
-        engagement.Ended = true;
-    }
+    void End(Guid offer, Guid needId) =>
+        Stop(_engagements.GetOrAdd(offer, _ => new Engagement(Guid.Empty)), _book.TryFind(needId, out var need) ? need : null);
 
-    void Stop(Engagement engagement, BookedNeed need)
+    /// <param name="need">Told how much of its work is done; null when that does not matter.</param>
+    void Stop(Engagement engagement, BookedNeed? need)
     {
-        engagement.Ended = true;
-        if (engagement.AcceptedDay is { } since)
-            need.WorkedDays(_scenario.Calendar.DayAt(_agenda.Now) - since);
+        if (engagement.End() is not (true, { } since))
+            return;
+        Interlocked.Decrement(ref _inHand);
+        need?.WorkedDays(_scenario.Calendar.DayAt(_agenda.Now) - since);
     }
 
     async Task<Answer> AnswerAsync(Call call, Guid offer, JsonElement links, object body, CancellationToken cancellation)

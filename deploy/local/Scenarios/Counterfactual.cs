@@ -9,14 +9,18 @@ namespace Huzhu.Local.Scenarios;
 /// </summary>
 public static class Counterfactual
 {
-    /// <param name="Fulfilled">By the end of the run, whatever the wait.</param>
-    /// <param name="Met">Fulfilled, and never without a responder for longer than the calendar's patience in all.</param>
-    public sealed record Outcome(IReadOnlyList<NeedOutcome> Needs)
+    /// <param name="Waiting">How many needs nobody had, after each day on which that changed.</param>
+    public sealed record Outcome(IReadOnlyList<NeedOutcome> Needs, int HeldAtClosure, IReadOnlyList<(double Day, int Count)> Waiting)
     {
         public double MetShare(Phase phase) => Needs.Where(need => need.Phase == phase).Select(need => need.Met ? 1.0 : 0.0).DefaultIfEmpty(0).Average();
     }
 
+    /// <param name="FulfilledDay">Null when it was not by the end of the run.</param>
+    /// <param name="Met">Fulfilled, and never without a responder for longer than the calendar's patience in all.</param>
     public sealed record NeedOutcome(string RequestKey, int Index, Phase Phase, double ArrivalDay, double? FulfilledDay, double WaitedDays, bool Met);
+
+    static uint Mask<T>(IEnumerable<T> words, Func<T, bool> holds) =>
+        words.Select((word, bit) => holds(word) ? 1u << bit : 0).Aggregate(0u, (mask, bit) => mask | bit);
 
     public static Outcome Run(Scenario scenario, bool withGroups) => new Simulation(scenario, withGroups).Run();
 
@@ -26,6 +30,9 @@ public static class Counterfactual
         public int Order { get; } = order;
         public bool Open { get; set; } = true;
         public HashSet<Need> Held { get; } = [];
+        public uint Kinds { get; } = Mask(ServiceKinds.All, kind => entry.ServiceKinds.Any(given => ServiceKinds.Covers(given, kind)));
+        public uint Modes { get; } = Mask(Enum.GetValues<DeliveryMode>(), entry.Modes.Contains);
+        public uint Abilities { get; } = Mask(Enum.GetValues<CommunicationNeed>(), entry.Abilities.Contains);
         public bool HasFreePlace => Open && Held.Count < Entry.Capacity;
         public double Load => Held.Count / (double)Math.Max(1, Entry.Capacity);
     }
@@ -35,6 +42,9 @@ public static class Counterfactual
         public ScenarioRequest Request { get; } = request;
         public ScenarioNeed Asked { get; } = request.Needs[index];
         public int Index { get; } = index;
+        public uint Kind { get; } = Mask(ServiceKinds.All, kind => kind == request.Needs[index].Kind);
+        public uint Mode { get; } = Mask(Enum.GetValues<DeliveryMode>(), mode => mode == request.Needs[index].Mode);
+        public uint Communication { get; } = Mask(Enum.GetValues<CommunicationNeed>(), request.Communication.Contains);
         public double WorkLeftDays { get; set; } = request.Needs[index].WorkDays;
         public double WaitingSince { get; set; } = request.ArrivalDay;
         public double WaitedDays { get; set; }
@@ -58,6 +68,8 @@ public static class Counterfactual
             (-(int)left.Request.Urgency, left.Request.ArrivalDay, left.Request.Key, left.Index)
                 .CompareTo((-(int)right.Request.Urgency, right.Request.ArrivalDay, right.Request.Key, right.Index))));
         bool _sealed;
+        int _heldAtClosure;
+        readonly List<(double Day, int Count)> _waiting = [];
         int _sequence;
 
         public Simulation(Scenario scenario, bool withGroups)
@@ -89,14 +101,21 @@ public static class Counterfactual
             At(_calendar.ReopeningDay, What.Reopening, null);
 
             while (_agenda.TryDequeue(out var next, out var when) && when.Day <= _calendar.EndDay)
+            {
                 Happen(next.What, next.Need, next.Attempt, when.Day);
+                if (_waiting.Count == 0 || _waiting[^1].Count != _backlog.Count)
+                    _waiting.Add((when.Day, _backlog.Count));
+            }
 
+            var firsts = _needs.Where(need => need.Request.RepeatsKey is null && need.Index == 0).ToDictionary(need => need.Request.Key);
             return new Outcome([.. _needs.Select(need =>
             {
-                var met = need.FulfilledDay is not null && need.WaitedDays <= _calendar.PatienceDays;
+                // The same person, the same need: it is met when the need that it repeats is.
+                var told = need.Request.RepeatsKey is { } key ? firsts[key] : need;
+                var met = told.FulfilledDay is not null && told.WaitedDays <= _calendar.PatienceDays;
                 return new NeedOutcome(need.Request.Key, need.Index, _calendar.PhaseOf(need.Request.ArrivalDay),
-                    need.Request.ArrivalDay, need.FulfilledDay, need.WaitedDays, met);
-            })]);
+                    need.Request.ArrivalDay, told.FulfilledDay, told.WaitedDays, met);
+            })], _heldAtClosure, _waiting);
         }
 
         void At(double day, What what, Need? need) => _agenda.Enqueue((what, need, need?.Attempt ?? 0), (day, (int)what, _sequence++));
@@ -123,6 +142,7 @@ public static class Counterfactual
                     var providers = _responders.Where(responder => responder.Entry.IsProvider).ToList();
                     var held = providers.SelectMany(provider => provider.Held)
                         .OrderByDescending(one => one.Request.Urgency).ThenBy(one => one.Request.ArrivalDay).ToList();
+                    _heldAtClosure = held.Count;
                     foreach (var provider in providers)
                         provider.Open = false;
                     foreach (var one in held)
@@ -202,8 +222,8 @@ public static class Counterfactual
         bool Serves(Responder responder, Need need)
         {
             var entry = responder.Entry;
-            if (!entry.ServiceKinds.Any(kind => ServiceKinds.Covers(kind, need.Asked.Kind)) || !entry.Modes.Contains(need.Asked.Mode)
-                || need.Request.Communication.Any(way => !entry.Abilities.Contains(way))
+            if ((responder.Kinds & need.Kind) == 0 || (responder.Modes & need.Mode) == 0
+                || (responder.Abilities & need.Communication) != need.Communication
                 || (entry.SubDistricts.Count > 0 && !entry.SubDistricts.Contains(need.Request.SubDistrict ?? "")))
                 return false;
             if (need.Asked.Mode == DeliveryMode.Online)

@@ -12,7 +12,7 @@ namespace Huzhu.Local.Scenarios;
 public static class Haiti2010
 {
     static readonly string[] Columns = ["serial", "reported_at", "latitude", "longitude", "category_codes"];
-    const double ClosureShare = 0.5, ReopeningShare = 0.8;
+    const double ClosureShare = 0.5, ReopeningShare = 0.85;
     static readonly TimeSpan LongestGap = TimeSpan.FromHours(6);
 
     /// <summary>What a call's category asks for, and how urgent it is. One need for each distinct service kind of a row.</summary>
@@ -202,7 +202,7 @@ public static class Haiti2010
         return new Calendar(rows[0].ReportedAt, closure, Math.Max(reopening - closure, 1e-6), Math.Max(length - reopening, 1e-6),
             FollowUpDays: 8 / secondsPerDay, SecondsPerDay: secondsPerDay, FollowUpSecondsPerDay: secondsPerDay,
             // As many seconds as w-district's patience: what is measured is the same in both.
-            PatienceDays: 10 / secondsPerDay);
+            PatienceDays: 8 / secondsPerDay);
     }
 
     static ScenarioRequest BuildRequest(int seed, Row row, double day, Calendar calendar)

@@ -9,7 +9,7 @@ public enum Outcome { Met, MetLate, Waiting, Escalated, Cancelled, Other }
 /// <param name="WaitedSeconds">All the time, until fulfilled or until the run's end, in which nobody had taken it.</param>
 public sealed record MeasuredNeed(
     Guid Id, string RequestKey, int Index, Phase Phase, string Kind, string Mode, Urgency Urgency, string SubDistrict, GeoPoint? Place,
-    double SubmittedSecond, double? FirstOfferMs, double? FulfilledSecond, double WaitedDays, string FinalState, Outcome Outcome, Guid? DuplicateOf,
+    double SubmittedSecond, double? FirstOfferMs, double? FulfilledSecond, double? EndedSecond, double WaitedDays, string FinalState, Outcome Outcome, Guid? DuplicateOf,
     IReadOnlyList<Holding> Holdings);
 
 /// <summary>From an acceptance to its end.</summary>
@@ -302,7 +302,7 @@ public sealed class Measurements
             measured[draft.Id] = new MeasuredNeed(draft.Id, draft.RequestKey, draft.Index, calendar.PhaseOf(request.ArrivalDay), draft.Kind, draft.Mode,
                 draft.Urgency, draft.SubDistrict, draft.Place, submitted,
                 draft.FirstOfferAt is { } first2 && draft.CompleteAt is { } complete ? Math.Max(0, (first2 - complete).TotalMilliseconds) : null,
-                draft.FulfilledSecond, waited, state, outcome, draft.DuplicateOf, draft.Holdings);
+                draft.FulfilledSecond, draft.EndedSecond, waited, state, outcome, draft.DuplicateOf, draft.Holdings);
         }
         return [.. measured.Values.OrderBy(need => need.SubmittedSecond)];
     }

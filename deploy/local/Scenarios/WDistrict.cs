@@ -157,9 +157,9 @@ public static class WDistrict
             groups.Add(new ScenarioResponder(
                 Seeded.Id(seed, $"group {index}"), IsProvider: false, name, community.Name, area.Name,
                 [new ScenarioSite(place, area.Name)],
-                RadiusMetres: offline[index] ? Math.Round(random.Between(3000, 6500) / 100) * 100 : null,
+                RadiusMetres: offline[index] ? Math.Round(random.Between(2000, 4500) / 100) * 100 : null,
                 SubDistricts: [], kinds, modes, [.. abilities.Distinct().Order()],
-                Capacity: (int)Math.Round((random.Happens(0.2) ? random.Next(12, 19) : random.Next(5, 12)) * growth),
+                Capacity: (int)Math.Round((random.Happens(0.15) ? random.Next(7, 12) : random.Next(2, 7)) * growth),
                 ZonePermit: permitted.Contains(index),
                 LeaderHasDisability: leads[index]));
         }
@@ -300,10 +300,16 @@ public static class WDistrict
             return share / 0.4 * calendar.OpenDays;
         if (share < 0.8)
         {
+            // A tenth in the first week, seven tenths from the second to the fourth, little at the end: people stop asking.
             var t = (share - 0.4) / 0.4;
-            // Slow at first, dense between a fifth and a half of the lockdown, thin towards its end.
-            var crest = t < 0.5 ? 0.15 + t * 0.7 : 0.5 + (t - 0.5);
-            return calendar.ClosureDay + (t < 0.1 ? t * 2.2 : crest) * calendar.LockdownDays;
+            var days = t switch
+            {
+                < 0.10 => t / 0.10 * 7,
+                < 0.80 => 7 + (t - 0.10) / 0.70 * 21,
+                < 0.95 => 28 + (t - 0.80) / 0.15 * 7,
+                _ => 35 + (t - 0.95) / 0.05 * 7,
+            };
+            return calendar.ClosureDay + days / 42 * calendar.LockdownDays;
         }
         // The last two days bring nothing new, so that the last offers are answered within the phase.
         return calendar.ReopeningDay + (share - 0.8) / 0.2 * (calendar.RecoveryDays - 2);
@@ -312,7 +318,7 @@ public static class WDistrict
     /// <summary>In ordinary weeks most help is a lasting arrangement; in a lockdown it is mostly a delivery.</summary>
     static double WorkDays(Random random, Phase phase) => Math.Round(phase switch
     {
-        Phase.Open => random.Happens(0.7) ? random.Between(18, 40) : random.Between(0.5, 4),
+        Phase.Open => random.Happens(0.74) ? random.Between(18, 40) : random.Between(0.5, 4),
         Phase.Lockdown => random.Happens(0.22) ? random.Between(8, 22) : random.Between(0.4, 4),
         Phase.Recovery => random.Happens(0.15) ? random.Between(6, 18) : random.Between(0.4, 4),
     }, 2);

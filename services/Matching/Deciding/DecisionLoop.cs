@@ -22,7 +22,9 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private const int MaxAttempts = 40;
     // So that a surge of new needs cannot starve the sweep of a closure, nor the sweep the needs.
     private const int ReservedForLowerLanes = 32;
+    private const int MaxRecentWaits = 1024;
     private static readonly TimeSpan TailInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Recent = TimeSpan.FromSeconds(10);
 
     private static readonly Meter Meter = new("Huzhu.Matching");
     private static readonly Counter<long> OffersMade = Meter.CreateCounter<long>("huzhu.matching.offers.made", description: "Offers made");
@@ -38,6 +40,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private readonly SemaphoreSlim _room = new(MaxQueued);
     private readonly ConcurrentQueue<(Guid Stream, TaskCompletionSource? Done)> _stale = new();
     private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Queue<(NeedId NeedId, DateTimeOffset At)> _recentWaits = new();
     private bool _stopped;
 
     public Roster Roster { get; } = new();
@@ -54,6 +57,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     public async Task<Answer> DoAsync(Work work, CancellationToken cancellation)
     {
         await _room.WaitAsync(cancellation);
+        work.TakesRoom = true;
         lock (_lanes)
         {
             ObjectDisposedException.ThrowIf(_stopped, this);
@@ -155,7 +159,8 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         }
         if (batch.Count == 0)
             return batch;
-        _room.Release(batch.Count);
+        if (batch.Count(work => work.TakesRoom) is var places and > 0)
+            _room.Release(places);
         // One signal was waited for; the others of the batch are taken here, and spurious ones do no harm.
         for (var taken = 1; taken < batch.Count && _queued.Wait(0); taken++)
         {
@@ -229,11 +234,40 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
             await log.CommitAsync(round, CancellationToken.None);
             Commits.Add(1);
             OffersMade.Add(round.OffersMade);
+            Remember(round);
         }
         for (var index = 0; index < batch.Count; index++)
         {
             batch[index].Complete(answers[index]);
             WaitSeconds.Record(Stopwatch.GetElapsedTime(batch[index].QueuedAt).TotalSeconds);
+        }
+    }
+
+    private void Remember(Round round)
+    {
+        foreach (var (needId, match) in round.Matches)
+        {
+            if (match.Events.Exists(change => change.Event is NeedWaits or NeedEscalated))
+                _recentWaits.Enqueue((needId, round.Situation.Now));
+        }
+        while (_recentWaits.Count > MaxRecentWaits)
+            _recentWaits.Dequeue();
+    }
+
+    /// <summary>
+    /// A need that was sent to the backlog here, while another replica had just freed the place for it, is in nobody's
+    /// sight: the subscription has passed the place and had not seen the need. Whoever sent it there tries it once more.
+    /// </summary>
+    private void TryRecentWaits()
+    {
+        var since = Now() - Recent;
+        while (_recentWaits.TryDequeue(out var waits))
+        {
+            if (waits.At < since)
+                continue;
+            lock (_lanes)
+                _lanes[(int)Lane.Bulk].Enqueue(new NeedWork(waits.NeedId, Sweeps.Retry, Lane.Bulk, Cause.Current("place-seen-late")));
+            _queued.Release();
         }
     }
 
@@ -262,8 +296,15 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                 if (ids.Length > 0)
                 {
                     var ledgers = await log.LoadLedgersAsync(ids, cancellation);
+                    var gained = false;
                     foreach (var id in ids)
-                        Roster.Set(id, ledgers.GetValueOrDefault(id, ResponderState.Initial));
+                    {
+                        var (before, after) = (Roster.StateOf(id), ledgers.GetValueOrDefault(id, ResponderState.Initial));
+                        gained |= after.Opening is Opening.Open && after.Free > (before.Opening is Opening.Open ? before.Free : 0);
+                        Roster.Set(id, after);
+                    }
+                    if (gained)
+                        TryRecentWaits();
                 }
                 break;
             }

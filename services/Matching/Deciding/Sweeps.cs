@@ -20,6 +20,7 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
     private const int Page = 256;
     private static readonly Meter Meter = new("Huzhu.Matching");
     private static readonly Counter<long> Swept = Meter.CreateCounter<long>("huzhu.matching.swept", description: "Needs taken from a responder by a closure, a pause or a zone");
+    private static readonly Gauge<long> BacklogSize = Meter.CreateGauge<long>("huzhu.matching.backlog.size", description: "Needs that wait or are escalated");
     private static readonly Counter<long> Retried = Meter.CreateCounter<long>("huzhu.matching.backlog.retried", description: "Needs of the backlog that were tried again");
 
     /// <summary>Takes from a responder that takes no new needs what it may not keep: all, or what has not begun when it only paused.</summary>
@@ -91,6 +92,15 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
                 await AllAsync(wave, need => new NeedWork(need.NeedId, Retry, Lane.Bulk, cause), cancellation);
             }
         }
+    }
+
+    /// <summary>How many needs wait or are escalated; also told as a metric.</summary>
+    public async Task<long> CountBacklogAsync(CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"select count(*) from {Tables.Needs} where backlog is not null");
+        var count = (long)(await command.ExecuteScalarAsync(cancellation))!;
+        BacklogSize.Record(count);
+        return count;
     }
 
     /// <summary>Escalates what waits longer than the policy says, where a timer of an older policy is not due yet.</summary>

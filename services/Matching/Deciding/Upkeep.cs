@@ -87,7 +87,8 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, TimeProvider tim
             await sweeps.TakeFromAsync(listing.Id, cause, cancellation);
         await sweeps.TakeAcrossZonesAsync(cause, cancellation);
         await sweeps.EscalateOverdueAsync(cause, cancellation);
-        await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
+        if (await sweeps.CountBacklogAsync(cancellation) > 0)
+            await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
     }
 }
 

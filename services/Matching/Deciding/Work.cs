@@ -26,6 +26,9 @@ public abstract class Work(Lane lane, Cause cause)
 
     public Lane Lane { get; } = lane;
     public Cause Cause { get; } = cause;
+
+    /// <summary>Whether it takes up one of the queue's places; what the loop gives itself does not.</summary>
+    public bool TakesRoom { get; set; }
     public long QueuedAt { get; } = System.Diagnostics.Stopwatch.GetTimestamp();
     public Task<Answer> Done => _done.Task;
 

@@ -204,7 +204,8 @@ public sealed record MatchState(
             Need = reopened.Need with { SubmittedAt = state.Need?.SubmittedAt ?? reopened.Need.SubmittedAt },
             // A need that is on its way stays where it is; the word is remembered for messages that come late.
             State = state.IsOver || state.State is NeedState.OnHold ? NeedState.Open : state.State,
-            Remaining = state.IsOver || state.Need is null ? reopened.Need.Quantity : state.Remaining,
+            // What has been done in part stays done; what was done whole is wanted again.
+            Remaining = state.Remaining == 0 ? reopened.Need.Quantity : state.Remaining,
             SaidAt = reopened.SaidAt,
         },
         ResponderExcluded excluded => state with { Excluded = state.Excluded.SetItem(excluded.ResponderId, excluded.Reason) },

@@ -1,23 +1,20 @@
+using System.Text.Json;
 using Huzhu.Contracts.Requests.V1;
 using Huzhu.ServiceDefaults;
 using MassTransit;
 
 namespace Huzhu.Matching.Features;
 
-/// <summary>The content of a message makes no sense: it is set aside with this reason.</summary>
-public sealed class MalformedMessageException(string reason) : Exception(reason);
+/// <summary>
+/// The content of a message makes no sense: it is set aside with this reason, and not tried again. A kind of
+/// <see cref="JsonException"/>, because that is what the endpoints do not retry.
+/// </summary>
+public sealed class MalformedMessageException(string reason) : JsonException(reason);
 
-/// <summary>How Matching consumes: so many at once that batches form, and bad content is not tried again.</summary>
+/// <summary>How Matching consumes: so many at once that batches form.</summary>
 public abstract class MatchingConsumerDefinition<TConsumer> : ConsumerDefinition<TConsumer> where TConsumer : class, IConsumer
 {
     protected MatchingConsumerDefinition() => ConcurrentMessageLimit = 64;
-
-    protected override void ConfigureConsumer(IReceiveEndpointConfigurator endpoint, IConsumerConfigurator<TConsumer> consumer, IRegistrationContext context) =>
-        consumer.UseMessageRetry(retry =>
-        {
-            retry.Ignore<MalformedMessageException>();
-            retry.None();
-        });
 }
 
 internal static class Messages

@@ -6,7 +6,7 @@ using Huzhu.ServiceDefaults;
 namespace Huzhu.Requests.Domain;
 
 /// <summary>Something that happened to one request. The stream's id is the request's.</summary>
-public abstract record RequestEvent;
+public abstract record RequestEvent(DateTimeOffset At);
 
 /// <summary>A front end took in a person's call for help, complete or with parts missing.</summary>
 /// <param name="PersonId">Who needs the help; with whose key <see cref="IntakeContent.Person"/> is encrypted.</param>
@@ -15,47 +15,47 @@ public abstract record RequestEvent;
 /// <param name="At">The original clock of the needs.</param>
 public sealed record RequestSubmitted(
     RequestId RequestId, PersonId PersonId, PersonId CallerId, string Source, string ExternalId, string Channel,
-    DateTimeOffset ReceivedAt, string? OperatorId, IntakeContent Content, string Fingerprint, string By, DateTimeOffset At) : RequestEvent;
+    DateTimeOffset ReceivedAt, string? OperatorId, IntakeContent Content, string Fingerprint, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>A partial intake learned more, and parts are still missing.</summary>
-public sealed record IntakeExtended(IntakeContent Content, string By, DateTimeOffset At) : RequestEvent;
+public sealed record IntakeExtended(IntakeContent Content, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>A partial intake has all that matching needs; its needs go there now.</summary>
-public sealed record IntakeCompleted(IntakeContent Content, string By, DateTimeOffset At) : RequestEvent;
+public sealed record IntakeCompleted(IntakeContent Content, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>A partial intake was given up before it was complete.</summary>
-public sealed record IntakeAbandoned(string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent;
+public sealed record IntakeAbandoned(string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>The person called again about this need while it was under way; the other need is linked to it and not matched itself.</summary>
-public sealed record RepeatCallLinked(NeedId NeedId, NeedLink Repeat, DateTimeOffset At) : RequestEvent;
+public sealed record RepeatCallLinked(NeedId NeedId, NeedLink Repeat, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>A repeat call was more urgent, and so the need is now. Urgency never falls.</summary>
-public sealed record NeedUrgencyRaised(NeedId NeedId, Urgency Urgency, DateTimeOffset At) : RequestEvent;
+public sealed record NeedUrgencyRaised(NeedId NeedId, Urgency Urgency, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>Matching said where the need stands.</summary>
 /// <param name="MatchVersion">Matching's version: what is older than the newest one recorded says nothing any more.</param>
 public sealed record NeedStateRecorded(
-    NeedId NeedId, long MatchVersion, NeedState State, ResponderId? ResponderId, string? Reason, int RemainingQuantity, DateTimeOffset At) : RequestEvent;
+    NeedId NeedId, long MatchVersion, NeedState State, ResponderId? ResponderId, string? Reason, int RemainingQuantity, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>The requester, a proxy or a coordinator no longer wants help with the need.</summary>
 /// <param name="WithMatching">False when Matching was never told of the need, because it was a linked repeat.</param>
-public sealed record NeedCancelled(NeedId NeedId, bool WithMatching, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent;
+public sealed record NeedCancelled(NeedId NeedId, bool WithMatching, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>The requester said that the help came; the need is closed.</summary>
-public sealed record NeedConfirmed(NeedId NeedId, string By, DateTimeOffset At) : RequestEvent;
+public sealed record NeedConfirmed(NeedId NeedId, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>The requester said that the help did not come; the need goes back to matching with its original clock.</summary>
 /// <param name="ExcludedResponders">Everybody whom earlier concerns keep away from this person, as known now.</param>
 public sealed record NeedDisputed(
-    NeedId NeedId, IReadOnlyList<ResponderId> ExcludedResponders, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent;
+    NeedId NeedId, IReadOnlyList<ResponderId> ExcludedResponders, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>A need that had ended is wanted again; it goes back to matching with its original clock.</summary>
 /// <param name="ExcludedResponders">Everybody whom earlier concerns keep away from this person, as known now.</param>
 public sealed record NeedReopened(
-    NeedId NeedId, IReadOnlyList<ResponderId> ExcludedResponders, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent;
+    NeedId NeedId, IReadOnlyList<ResponderId> ExcludedResponders, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>Somebody is worried about safety: only humans handle the need from here, and the responder is never again asked for this person.</summary>
-public sealed record ConcernRaised(NeedId NeedId, ResponderId? ResponderId, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent;
+public sealed record ConcernRaised(NeedId NeedId, ResponderId? ResponderId, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
 /// <summary>Points at a need of another request of the same person.</summary>
 public sealed record NeedLink(RequestId RequestId, NeedId NeedId);
@@ -125,6 +125,8 @@ public sealed record RequestState
     public string Fingerprint { get; init; } = "";
     public DateTimeOffset ReceivedAt { get; init; }
     public DateTimeOffset SubmittedAt { get; init; }
+    /// <summary>When something was last said here. What is said next is later, whatever another replica's clock shows.</summary>
+    public DateTimeOffset SaidAt { get; init; }
     public GeoPoint? Place { get; init; }
     public string? SubDistrict { get; init; }
     public IReadOnlyList<CommunicationNeed> Communication { get; init; } = [];
@@ -196,7 +198,11 @@ public static class Request
 
     public static RequestState Evolve(RequestState state, RequestEvent happened)
     {
-        var next = state with { Version = state.Version + 1 };
+        var next = state with
+        {
+            Version = state.Version + 1,
+            SaidAt = happened is NeedStateRecorded || happened.At < state.SaidAt ? state.SaidAt : happened.At,
+        };
         return happened switch
         {
             RequestSubmitted e => Take(next with
@@ -274,7 +280,8 @@ public static class Request
             State = state,
             ResponderId = said.ResponderId,
             Reason = said.Reason,
-            RemainingQuantity = said.RemainingQuantity,
+            // On hold nothing is left to be done by anybody, but as much is still missing.
+            RemainingQuantity = state == NeedState.OnHold ? need.RemainingQuantity : said.RemainingQuantity,
             HoldReachedMatching = state == NeedState.OnHold,
             FulfilledAt = state == NeedState.Fulfilled ? said.At : null,
             WantedAgain = need.WantedAgain && state != NeedState.Fulfilled,

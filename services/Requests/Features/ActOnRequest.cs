@@ -43,11 +43,12 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
                 return Request.RequestNotFound.ToProblem();
 
             var excluded = await ExcludedAsync(session, state, cancellation);
-            var said = await SayAsync(http, state, reason, cancellation);
             var decisions = new List<Decision<RequestEvent>>();
             var links = state.Needs.Where(need => (needId is null || need.NeedId == needId) && need.DuplicateOf is not null && follow(need))
                 .Select(need => need.DuplicateOf!).Distinct().ToList();
             await changes.LoadAsync([.. links.Select(link => link.RequestId.Value)], cancellation);
+            var after = links.Select(link => changes.StateOf(link.RequestId.Value).SaidAt).Append(state.SaidAt).Max();
+            var said = await SayAsync(http, state, reason, after, cancellation);
             foreach (var link in links)
                 decisions.Add(Apply(changes, link.RequestId, decide(changes.StateOf(link.RequestId.Value), link.NeedId, excluded, said)));
             decisions.Add(Apply(changes, id, decide(state, needId, excluded, said)));
@@ -73,13 +74,15 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
         return [.. views.SelectMany(view => view.State.Concerned).Distinct().OrderBy(responder => responder.Value)];
     }
 
-    private async Task<Said> SayAsync(HttpContext http, RequestState state, string? reason, CancellationToken cancellation)
+    private async Task<Said> SayAsync(HttpContext http, RequestState state, string? reason, DateTimeOffset after, CancellationToken cancellation)
     {
+        // Matching puts what is said in order by its time.
+        var now = time.GetUtcNow();
         var isPublic = reason is null || PublicReasons.Contains(reason);
         // Words about a person who was erased are not kept: there is no key, and none is made for this.
         var keepsWords = !isPublic && await records.PersonAsync(state, cancellation) is not null;
         return new Said(http.User.Subject(), isPublic && reason is not null ? reason : OtherReason,
-            keepsWords ? await PersonalRecords.ProtectWordsAsync(vault, state, reason!, cancellation) : null, time.GetUtcNow());
+            keepsWords ? await PersonalRecords.ProtectWordsAsync(vault, state, reason!, cancellation) : null, now > after ? now : after.AddTicks(1));
     }
 
     private static IResult Invalid(string message) => Problems.Invalid(new Dictionary<string, string[]> { ["reason"] = [message] });

@@ -119,7 +119,7 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         var repeats = await RepeatCalls.LoadAsync(session, changes, items.Select(item => item.Call.PersonId), cancellation);
 
         // Only who is about to be stored gets a key.
-        var newcomers = items.Where(item => !changes.StateOf(item.Call.RequestId.Value).Exists).Select(item => item.Call).ToList();
+        var newcomers = items.Where(item => !changes.StateOf(item.Call.RequestId.Value).Exists && UsedFor(knownKeys, item) is null).Select(item => item.Call);
         await vault.PrepareAsync(newcomers.SelectMany(call => new[] { call.PersonId.Value, call.CallerId.Value }), cancellation);
 
         var now = time.GetUtcNow();
@@ -137,7 +137,7 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
     {
         var call = item.Call;
         var id = call.RequestId.Value;
-        var usedFor = item.KeyHashes.Select(hash => knownKeys.GetValueOrDefault(Convert.ToBase64String(hash))).FirstOrDefault(found => found is not null);
+        var usedFor = UsedFor(knownKeys, item);
         if (usedFor is not null && !fingerprints.IsOf(usedFor, call))
             return new SubmissionOutcome(null, Refusal.Invalid("idempotency-key-reused", "This Idempotency-Key was used for another payload."));
 
@@ -163,6 +163,10 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         IdempotencyKeys.Remember(session, item.KeyHashes[0], item.Fingerprint, id, now);
         return new SubmissionOutcome(submitted, null);
     }
+
+    /// <summary>The fingerprint of the intake that the submission's idempotency key was used for before.</summary>
+    private static string? UsedFor(IReadOnlyDictionary<string, string> knownKeys, Submission item) =>
+        item.KeyHashes.Select(hash => knownKeys.GetValueOrDefault(Convert.ToBase64String(hash))).FirstOrDefault(found => found is not null);
 
     /// <summary>The call as it is stored: personal data encrypted, place snapped, repeats of older needs marked.</summary>
     public static async Task<IntakeContent> ContentOfAsync(CallForHelp call, PersonHistory history, PersonalDataVault vault, SubDistrictMap districts, CancellationToken cancellation)

@@ -1,9 +1,9 @@
 using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
+using Huzhu.ServiceDefaults;
 using JasperFx.Events;
 using Marten;
 using Marten.Events.Aggregation;
-using Weasel.Postgresql.Tables;
 
 namespace Huzhu.Requests.Storage;
 
@@ -35,20 +35,23 @@ public sealed class RequestView
 
     public static void Configure(StoreOptions options)
     {
+        // A duplicated field has an index of its own.
         options.Schema.For<RequestView>()
-            .Duplicate(view => view.Status, notNull: true)
             .Duplicate(view => view.PersonId, notNull: true)
             .Duplicate(view => view.SubmittedAt, notNull: true)
-            .Duplicate(view => view.Matters, notNull: true)
-            .Index(view => view.SubmittedAt, index => index.SortOrder = SortOrder.Desc)
-            .Index([view => view.Status, view => view.SubmittedAt])
-            .Index(view => view.PersonId, index => index.Predicate = "matters");
+            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at");
         options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
     }
 }
 
 public sealed partial class RequestViewProjection : SingleStreamProjection<RequestView, Guid>
 {
+    public RequestViewProjection()
+    {
+        foreach (var type in EventStore.EventsOf<RequestEvent>())
+            IncludeType(type);
+    }
+
     public override RequestView Evolve(RequestView? snapshot, Guid id, IEvent e) => RequestView.After(snapshot, (RequestEvent)e.Data);
 }
 

@@ -25,7 +25,6 @@ namespace Huzhu.Tests.Integration.Matching;
 /// </summary>
 public sealed class MatchingHost : IAsyncDisposable
 {
-    public static readonly GeoPoint Centre = new(31.22, 121.44);
     private readonly List<Replica> _replicas = [];
     private readonly byte[] _signingKey = RandomNumberGenerator.GetBytes(32);
     private readonly byte[] _linkKey = RandomNumberGenerator.GetBytes(32);
@@ -110,7 +109,7 @@ public sealed class MatchingHost : IAsyncDisposable
     public async Task<JsonNode?> MatchAsync(NeedId need) => (await SendAsync(HttpMethod.Get, $"/v1/matches/{need}")).Body is { } body && body["code"] is null ? body : null;
 
     /// <summary>Waits until the match is as told, and fails with what it was instead.</summary>
-    public async Task<JsonNode> EventuallyAsync(NeedId need, Func<JsonNode, bool> isSo, string what, double seconds = 15)
+    public async Task<JsonNode> EventuallyAsync(NeedId need, Func<JsonNode, bool> isSo, string what, double seconds = 60)
     {
         JsonNode? last = null;
         for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < seconds; await Task.Delay(25))
@@ -122,10 +121,10 @@ public sealed class MatchingHost : IAsyncDisposable
         throw new Xunit.Sdk.XunitException($"The match of {need} was expected to be {what}, and is: {last?.ToJsonString() ?? "unknown"}");
     }
 
-    public Task<JsonNode> EventuallyAsync(NeedId need, string state, double seconds = 15) =>
+    public Task<JsonNode> EventuallyAsync(NeedId need, string state, double seconds = 60) =>
         EventuallyAsync(need, match => (string)match["state"]! == state, state, seconds);
 
-    public static async Task EventuallyAsync(Func<Task<bool>> isSo, string what, double seconds = 15)
+    public static async Task EventuallyAsync(Func<Task<bool>> isSo, string what, double seconds = 60)
     {
         for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < seconds; await Task.Delay(50))
         {
@@ -146,19 +145,6 @@ public sealed class MatchingHost : IAsyncDisposable
         await EventuallyAsync(async () => (long?)(await ResponderAsync(entry.ResponderId))?["directoryVersion"] >= entry.Version, $"version {entry.Version} of {entry.ResponderId} to be known");
         return entry.ResponderId;
     }
-
-    public static ResponderChanged Responder(Guid? id = null, ResponderKind kind = ResponderKind.Group, double metresNorth = 0, int capacity = 2, long version = 1,
-        Opening opening = Opening.Open, string[]? kinds = null, CommunicationNeed[]? abilities = null, double? radiusMetres = null, string subDistrict = "J") => new(
-        ResponderId.Of(id ?? Guid.NewGuid()), kind, version, opening, opening is Opening.Closed ? "lockdown" : null, null,
-        [new Site(North(metresNorth), subDistrict)], radiusMetres, [], kinds ?? [ServiceKinds.Meals], [DeliveryMode.Online, DeliveryMode.Offline],
-        abilities ?? [], capacity, false, null, ["local-coordinator"], DateTimeOffset.UtcNow);
-
-    public static Need Need(Urgency urgency = Urgency.Hardship, DeliveryMode mode = DeliveryMode.Offline, int quantity = 1, string kind = ServiceKinds.Meals,
-        PersonId? person = null, double metresNorth = 0, CommunicationNeed[]? communication = null, DateTimeOffset? submittedAt = null) => new(
-        NeedId.Of(Guid.NewGuid()), RequestId.Of(Guid.NewGuid()), person ?? PersonId.Of(Guid.NewGuid()), kind, mode, quantity, North(metresNorth), "J", urgency,
-        communication ?? [], null, [], submittedAt ?? DateTimeOffset.UtcNow);
-
-    public static GeoPoint North(double metres) => new(Centre.Latitude + metres / 111_195, Centre.Longitude);
 
     public async Task<Need> SubmitAsync(Need need)
     {
@@ -302,7 +288,7 @@ public sealed class MatchingHost : IAsyncDisposable
 
         public async Task WaitUntilReadyAsync()
         {
-            for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < 90 && !_process.HasExited; await Task.Delay(50))
+            for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < 180 && !_process.HasExited; await Task.Delay(50))
             {
                 try
                 {
@@ -356,6 +342,42 @@ public sealed class MatchingHost : IAsyncDisposable
             return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
         }
     }
+}
+
+/// <summary>One Matching for all tests of a class: each test has a town of its own, out of reach of the others.</summary>
+public sealed class SharedMatching(Servers servers) : IAsyncLifetime
+{
+    private MatchingHost? _host;
+
+    public MatchingHost Host => _host!;
+
+    public async ValueTask InitializeAsync() => _host = await MatchingHost.StartAsync(servers);
+
+    public ValueTask DisposeAsync() => _host?.DisposeAsync() ?? ValueTask.CompletedTask;
+}
+
+/// <summary>A place of a test's own, with its responders and needs.</summary>
+public sealed class Town
+{
+    private static int _count;
+    private readonly GeoPoint _centre = new(10 + 0.5 * Interlocked.Increment(ref _count), 121.44);
+
+    public GeoPoint North(double metres) => new(_centre.Latitude + metres / 111_195, _centre.Longitude);
+
+    public ResponderChanged Responder(Guid? id = null, ResponderKind kind = ResponderKind.Group, double metresNorth = 0, int capacity = 2, long version = 1,
+        Opening opening = Opening.Open, string[]? kinds = null, CommunicationNeed[]? abilities = null) => new(
+        ResponderId.Of(id ?? Guid.NewGuid()), kind, version, opening, opening is Opening.Closed ? "lockdown" : null, null,
+        [new Site(North(metresNorth), "J")], RadiusMetres: 20_000, [], kinds ?? [ServiceKinds.Meals], [DeliveryMode.Online, DeliveryMode.Offline],
+        abilities ?? [], capacity, false, null, ["local-coordinator"], DateTimeOffset.UtcNow);
+
+    public Need Need(Urgency urgency = Urgency.Hardship, int quantity = 1, string kind = ServiceKinds.Meals,
+        PersonId? person = null, CommunicationNeed[]? communication = null, DateTimeOffset? submittedAt = null) => new(
+        NeedId.Of(Guid.NewGuid()), RequestId.Of(Guid.NewGuid()), person ?? PersonId.Of(Guid.NewGuid()), kind, DeliveryMode.Offline, quantity, North(0), "J", urgency,
+        communication ?? [], null, [], submittedAt ?? DateTimeOffset.UtcNow);
+
+    public (GeoPoint[] Ring, MeasureId Id) Zone(double halfMetres) => (
+        [new(North(-halfMetres).Latitude, 121.43), new(North(-halfMetres).Latitude, 121.45), new(North(halfMetres).Latitude, 121.45), new(North(halfMetres).Latitude, 121.43)],
+        MeasureId.Of(Guid.NewGuid()));
 }
 
 /// <summary>What Matching told the other services, in the order of arrival.</summary>

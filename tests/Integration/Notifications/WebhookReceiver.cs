@@ -30,10 +30,11 @@ public sealed class WebhookReceiver : IAsyncDisposable
 
     public string Address => _app.Urls.Single();
 
-    public static async Task<WebhookReceiver> StartAsync()
+    /// <param name="port">0 for a free one.</param>
+    public static async Task<WebhookReceiver> StartAsync(int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Logging.ClearProviders();
         var receiver = new WebhookReceiver(builder.Build());
         receiver._app.Run(receiver.HandleAsync);

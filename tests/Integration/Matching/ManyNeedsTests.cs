@@ -1,0 +1,226 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Groups.V1;
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.TestKit;
+using Xunit;
+using static Huzhu.Tests.Integration.Matching.MatchingHost;
+
+namespace Huzhu.Tests.Integration.Matching;
+
+/// <summary>Closures, the backlog and replicas, on real servers.</summary>
+public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : IClassFixture<SharedMatching>
+{
+    private readonly Town _town = new();
+
+    [Fact]
+    public async Task a_closure_sends_what_the_provider_holds_to_groups_and_the_rest_to_the_backlog_most_urgent_first()
+    {
+        await using var host = await StartAsync(servers);
+        var provider = _town.Responder(kind: ResponderKind.Provider, metresNorth: 100, capacity: 400);
+        await host.ListAsync(provider);
+        var start = DateTimeOffset.UtcNow.AddHours(-1);
+        var needs = new List<Need>();
+        for (var i = 0; i < 400; i++)
+            needs.Add(_town.Need(i % 4 == 0 ? Urgency.Health : Urgency.Routine, submittedAt: start.AddSeconds(i)));
+        await Task.WhenAll(needs.Select(host.SubmitAsync));
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 400, "400 needs to be held", 60);
+        // Help that has begun goes back too: the provider shuts.
+        var begun = (await host.MatchAsync(needs[3].NeedId))!;
+        await host.AnswerAsync(begun["offers"]![0]!, "accept");
+        await host.AnswerAsync(begun["offers"]![0]!, "start");
+        var groups = new List<ResponderId>();
+        for (var i = 0; i < 10; i++)
+            groups.Add(await host.ListAsync(_town.Responder(metresNorth: 1000 + 100 * i, capacity: 15)));
+
+        var watch = Stopwatch.StartNew();
+        await host.SayAsync(provider with { Version = 2, Opening = Opening.Closed, ClosedBecause = "lockdown" });
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 0, "the closed provider to hold nothing", 60);
+        TestContext.Current.TestOutputHelper?.WriteLine($"400 needs swept in {watch.Elapsed.TotalSeconds:0.00} s");
+
+        foreach (var group in groups)
+            Assert.Equal(15, (int)(await host.ResponderAsync(group))!["held"]!);
+        var (_, backlog) = await host.SendAsync(HttpMethod.Get, "/v1/backlog?pageSize=200");
+        Assert.Equal(250, (int)backlog!["total"]!);
+        // 150 places went to the 100 health needs and the 50 oldest of the others.
+        var routine = needs.Where(need => need.Urgency is Urgency.Routine).OrderBy(need => need.SubmittedAt).ToList();
+        Assert.Equal(routine.Skip(50).Take(200).Select(need => need.NeedId.ToString()), backlog["items"]!.AsArray().Select(item => (string)item!["needId"]!));
+        Assert.All(backlog["items"]!.AsArray(), item => Assert.Equal("full", (string)item!["reason"]!));
+        var match = (await host.MatchAsync(needs[3].NeedId))!;
+        Assert.Equal("provider-closed", (string)match["offers"]![0]!["endedBecause"]!);
+        Assert.Equal(start.AddSeconds(3), (DateTimeOffset)match["submittedAt"]!);
+
+        // A message that comes a second time, and one that is older, change nothing.
+        await host.SayAsync(provider with { Version = 2, Opening = Opening.Closed, ClosedBecause = "lockdown" });
+        await host.SayAsync(provider);
+        // Reopened, it takes what waits; what groups hold stays with them.
+        await host.SayAsync(provider with { Version = 3, Opening = Opening.Open });
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 250, "the backlog to go to the reopened provider", 60);
+        foreach (var group in groups)
+            Assert.Equal(15, (int)(await host.ResponderAsync(group))!["held"]!);
+        Assert.True((await host.CheckLogAsync()).LedgerVersions > 1000);
+    }
+
+    [Fact]
+    public async Task a_freed_place_goes_to_the_most_urgent_and_then_oldest_that_can_be_served()
+    {
+        var host = shared.Host;
+        var group = await host.ListAsync(_town.Responder(capacity: 1));
+        var first = await host.SubmitAsync(_town.Need());
+        var match = await host.EventuallyAsync(first.NeedId, "offered");
+        var start = DateTimeOffset.UtcNow.AddMinutes(-10);
+        var cannot = await host.SubmitAsync(_town.Need(Urgency.Health, communication: [CommunicationNeed.SignLanguage], submittedAt: start));
+        var old = await host.SubmitAsync(_town.Need(submittedAt: start.AddMinutes(1)));
+        var young = await host.SubmitAsync(_town.Need(submittedAt: start.AddMinutes(2)));
+        var urgent = await host.SubmitAsync(_town.Need(Urgency.Health, submittedAt: start.AddMinutes(3)));
+        foreach (var need in new[] { cannot, old, young, urgent })
+            await host.EventuallyAsync(need.NeedId, "waiting");
+        Assert.Equal("communication", (string)(await host.MatchAsync(cannot.NeedId))!["reason"]!);
+
+        await host.AnswerAsync(match["offers"]![0]!, "accept");
+        await host.AnswerAsync(match["offers"]![0]!, "complete");
+        match = await host.EventuallyAsync(urgent.NeedId, "offered");
+        // A decline frees the place again, and the one behind gets it.
+        await host.AnswerAsync(match["offers"]![0]!, "decline", new { reason = "not-capable" });
+        await host.EventuallyAsync(old.NeedId, "offered");
+        Assert.Equal("waiting", (string)(await host.MatchAsync(young.NeedId))!["state"]!);
+        Assert.Equal("waiting", (string)(await host.MatchAsync(urgent.NeedId))!["state"]!);
+
+        // Somebody who can sign registers, and later the first one grows.
+        await host.ListAsync(_town.Responder(capacity: 1, abilities: [CommunicationNeed.SignLanguage], metresNorth: 5000));
+        await host.EventuallyAsync(urgent.NeedId, "offered");
+        await host.ListAsync(_town.Responder(capacity: 1, abilities: [CommunicationNeed.SignLanguage], metresNorth: 6000));
+        await host.EventuallyAsync(cannot.NeedId, "offered");
+        await host.SayAsync(_town.Responder(id: group.Value, capacity: 2, version: 2));
+        await host.EventuallyAsync(young.NeedId, "offered");
+        await host.CheckLogAsync();
+    }
+
+    [Fact]
+    public async Task a_group_that_shrinks_gives_back_its_newest_and_keeps_what_it_has_begun()
+    {
+        var host = shared.Host;
+        var entry = _town.Responder(capacity: 3);
+        await host.ListAsync(entry);
+        var needs = new List<Need>();
+        for (var i = 0; i < 3; i++)
+        {
+            needs.Add(await host.SubmitAsync(_town.Need()));
+            await host.EventuallyAsync(needs[i].NeedId, "offered");
+        }
+        var begun = (await host.MatchAsync(needs[2].NeedId))!;
+        await host.AnswerAsync(begun["offers"]![0]!, "accept");
+        await host.AnswerAsync(begun["offers"]![0]!, "start");
+        await host.ListAsync(entry with { Version = 2, Capacity = 2 });
+        Assert.Equal(["offered", "waiting", "started"], await Task.WhenAll(needs.Select(async need => (string)(await host.MatchAsync(need.NeedId))!["state"]!)));
+        await host.ListAsync(entry with { Version = 3, Capacity = 2, Opening = Opening.Paused });
+        await host.EventuallyAsync(needs[0].NeedId, "waiting");
+        Assert.Equal("started", (string)(await host.MatchAsync(needs[2].NeedId))!["state"]!);
+        await host.ListAsync(entry with { Version = 4, Capacity = 2, Opening = Opening.Withdrawn });
+        await host.EventuallyAsync(needs[2].NeedId, "waiting");
+        await host.CheckLogAsync();
+    }
+
+    [Fact]
+    public async Task a_sealed_zone_takes_back_what_would_cross_its_edge_until_it_is_lifted()
+    {
+        var host = shared.Host;
+        var outside = await host.ListAsync(_town.Responder(metresNorth: 3000, capacity: 5));
+        var (going, begun) = (await host.SubmitAsync(_town.Need()), await host.SubmitAsync(_town.Need()));
+        await host.EventuallyAsync(going.NeedId, "offered");
+        var match = await host.EventuallyAsync(begun.NeedId, "offered");
+        await host.AnswerAsync(match["offers"]![0]!, "accept");
+        await host.AnswerAsync(match["offers"]![0]!, "start");
+
+        var (area, measure) = _town.Zone(1100);
+        var imposed = new MeasureImposed(measure, "Lockdown", area, true, DateTimeOffset.UtcNow, null, DateTimeOffset.UtcNow);
+        await host.SayAsync(imposed);
+        match = await host.EventuallyAsync(going.NeedId, "waiting");
+        Assert.Equal(("zone-sealed", "zone-sealed"), ((string)match["reason"]!, (string)match["offers"]![0]!["endedBecause"]!));
+        Assert.Equal("started", (string)(await host.MatchAsync(begun.NeedId))!["state"]!);
+
+        await host.SayAsync(new MeasureLifted(measure, "over", DateTimeOffset.UtcNow));
+        match = await host.EventuallyAsync(going.NeedId, "offered");
+        Assert.Equal(outside.ToString(), (string)match["offers"]![1]!["responderId"]!);
+        // Late and repeated, after the end: the zone stays open.
+        await host.SayAsync(imposed);
+        await host.SayAsync(new MeasureLifted(measure, "over", DateTimeOffset.UtcNow));
+        var later = await host.SubmitAsync(_town.Need());
+        await host.EventuallyAsync(later.NeedId, "offered");
+        Assert.Equal(1, await host.CountAsync($"select count(*) from huzhu.mt_events where type = 'zone_sealed' and data->>'measureId' = '{measure}'"));
+    }
+
+    [Fact]
+    public async Task two_replicas_never_give_a_place_twice_and_nothing_is_lost_when_one_is_killed()
+    {
+        await using var host = await StartAsync(servers, replicas: 2);
+        const int groups = 6, capacity = 5, needs = 120;
+        var responders = new List<ResponderId>();
+        for (var i = 0; i < groups; i++)
+            responders.Add(await host.ListAsync(_town.Responder(metresNorth: 50 * i, capacity: capacity)));
+        var submitted = Enumerable.Range(0, needs).Select(_ => _town.Need()).ToList();
+        await Task.WhenAll(submitted.Select(host.SubmitAsync));
+
+        // Coordinators at both replicas accept and complete until all is done; one replica dies in the middle.
+        var done = 0;
+        var killed = false;
+        var watch = Stopwatch.StartNew();
+        while (done < needs && watch.Elapsed.TotalSeconds < 120)
+        {
+            var open = new List<(Guid Offer, bool Accepted)>();
+            foreach (var responder in responders)
+            {
+                var view = (await host.ResponderAsync(responder, killed ? 0 : done % 2))!;
+                Assert.True((int)view["held"]! <= capacity);
+                open.AddRange(view["offers"]!.AsArray().Select(offer => (Guid.Parse((string)offer!), false)));
+            }
+            var answers = await Task.WhenAll(open.Select(async (offer, index) =>
+            {
+                var replica = killed ? 0 : index % 2;
+                try
+                {
+                    var (status, _) = await host.SendAsync(HttpMethod.Post, $"/v1/offers/{offer.Offer}/accept", replica: replica);
+                    return status == 200 ? (await host.SendAsync(HttpMethod.Post, $"/v1/offers/{offer.Offer}/complete", replica: killed ? 0 : 1 - replica)).Status : status;
+                }
+                catch (HttpRequestException)
+                {
+                    return 0;
+                }
+            }));
+            done = (int)await host.CountAsync("select count(*) from huzhu.mt_events where type = 'help_completed'");
+            if (!killed && done > needs / 3)
+            {
+                killed = true;
+                host.Kill(1);
+            }
+        }
+        Assert.True(killed);
+        Assert.Equal(needs, done);
+        foreach (var need in submitted)
+            Assert.Equal("fulfilled", (string)(await host.MatchAsync(need.NeedId))!["state"]!);
+        var (versions, acceptances) = await host.CheckLogAsync();
+        Assert.Equal(needs, acceptances);
+        Assert.True(versions >= needs * 2);
+    }
+
+    [Fact]
+    public async Task a_replica_that_joins_knows_what_the_others_hold()
+    {
+        await using var host = await StartAsync(servers);
+        var full = await host.ListAsync(_town.Responder(metresNorth: 0, capacity: 1));
+        var free = await host.ListAsync(_town.Responder(metresNorth: 500, capacity: 1));
+        var first = await host.SubmitAsync(_town.Need());
+        var offer = (await host.EventuallyAsync(first.NeedId, "offered"))["offers"]![0]!;
+        var joined = await host.AddReplicaAsync();
+        var declined = await host.AnswerAsync(offer, "decline", new { reason = "other" }, joined);
+        Assert.Equal(free.ToString(), (string)declined["offers"]![1]!["responderId"]!);
+        Assert.Equal(0, (int)(await host.ResponderAsync(full, joined))!["held"]!);
+        // What the second has done the first one sees, without a conflict to teach it.
+        var second = await host.SubmitAsync(_town.Need());
+        await host.EventuallyAsync(second.NeedId, "offered");
+        var third = await host.SubmitAsync(_town.Need());
+        await host.EventuallyAsync(third.NeedId, "waiting");
+        await host.CheckLogAsync();
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text.Json.Nodes;
+using Huzhu.Contracts;
+using Huzhu.ServiceDefaults;
+using Xunit;
+
+namespace Huzhu.Tests.Integration.Matching;
+
+/// <summary>What the policy does, and who may change it; on a Matching of its own, because the policy is everybody's.</summary>
+public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMatching>
+{
+    private readonly Town _town = new();
+
+    [Fact]
+    public async Task silence_expires_the_offer_and_the_next_one_is_asked_and_in_the_end_humans_are()
+    {
+        var host = shared.Host;
+        await host.ChangePolicyAsync(policy =>
+        {
+            policy["hardship"]!["offerLifeSeconds"] = 0.3;
+            policy["hardship"]!["escalateAfterSeconds"] = 2.0;
+            policy["hardship"]!["askAgainAfterSeconds"] = 3600.0;
+        });
+        await host.ListAsync(_town.Responder(metresNorth: 100));
+        await host.ListAsync(_town.Responder(metresNorth: 200));
+        var need = await host.SubmitAsync(_town.Need());
+        var match = await host.EventuallyAsync(need.NeedId, "escalated");
+        Assert.Equal(["expired", "expired"], match["offers"]!.AsArray().Select(offer => (string)offer!["state"]!));
+        Assert.Equal("asked-recently", (string)match["reason"]!);
+        var (status, body) = await host.SendAsync(HttpMethod.Post, $"/v1/offers/{match["offers"]![0]!["offerId"]}/accept");
+        Assert.Equal((409, "offer-ended"), (status, (string)body!["code"]!));
+        var (_, backlog) = await host.SendAsync(HttpMethod.Get, "/v1/backlog?state=escalated");
+        Assert.Contains(need.NeedId.ToString(), backlog!["items"]!.AsArray().Select(item => (string)item!["needId"]!));
+    }
+
+    [Fact]
+    public async Task the_policy_is_changed_only_by_who_has_read_it()
+    {
+        var host = shared.Host;
+        var (_, policy) = await host.SendAsync(HttpMethod.Get, "/v1/policy");
+        var version = await host.PolicyVersionAsync();
+        policy!["providerBeforeGroup"] = false;
+        Assert.Equal(428, (await host.SendAsync(HttpMethod.Put, "/v1/policy", policy)).Status);
+        Assert.Equal(412, (await host.SendAsync(HttpMethod.Put, "/v1/policy", policy, ifMatch: "\"9999\"")).Status);
+        Assert.Equal(403, (await host.SendAsync(HttpMethod.Put, "/v1/policy", policy, host.Token(Roles.Coordinator), ifMatch: version)).Status);
+        var bad = JsonNode.Parse(policy.ToJsonString())!;
+        bad["health"]!["offerLifeSeconds"] = -1;
+        var (status, problem) = await host.SendAsync(HttpMethod.Put, "/v1/policy", bad, ifMatch: version);
+        Assert.Equal(422, status);
+        Assert.NotNull(problem!["errors"]!["health.offerLifeSeconds"]);
+        Assert.Equal(200, (await host.SendAsync(HttpMethod.Put, "/v1/policy", policy, ifMatch: version)).Status);
+        Assert.NotEqual(version, await host.PolicyVersionAsync());
+
+        var group = await host.ListAsync(_town.Responder(metresNorth: 100));
+        await host.ListAsync(_town.Responder(kind: ResponderKind.Provider, metresNorth: 200));
+        var need = await host.SubmitAsync(_town.Need());
+        var match = await host.EventuallyAsync(need.NeedId, "offered");
+        Assert.Equal(group.ToString(), (string)match["offers"]![0]!["responderId"]!);
+    }
+}

@@ -1,0 +1,210 @@
+using CsCheck;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Groups.V1;
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+using Xunit;
+using static Huzhu.Tests.Unit.Matching.Make;
+
+namespace Huzhu.Tests.Unit.Matching;
+
+/// <summary>Who gets the need: each hard rule, each step of the order, and all of it against a brute-force reading of product.md.</summary>
+public class RankingTests
+{
+    private static readonly PolicyState InForce = new(Policy.Default, 1);
+    private static readonly Zones NoZones = new(MeasuresState.Initial);
+    private static readonly GeoPoint[] Box = [new(31.21, 121.43), new(31.21, 121.45), new(31.23, 121.45), new(31.23, 121.43)];
+    private static readonly Zones Sealed = new(MeasuresState.Evolve(MeasuresState.Initial, new ZoneSealed(MeasureId.Of(Id(1)), "x", Box, Now, Now)));
+    private static GeoPoint North(double metres) => new(Centre.Latitude + metres / 111_195, Centre.Longitude);
+
+    private static Roster RosterOf(params (ResponderId Id, Profile Profile, Opening Opening, int Held)[] responders)
+    {
+        var roster = new Roster();
+        foreach (var (id, profile, opening, held) in responders)
+        {
+            var state = Fold(new ResponderListed(profile, opening, 1, Now));
+            for (var place = 0; place < held; place++)
+                state = ResponderState.Evolve(state, new PlaceHeld(Offer(1000 + place), NeedId.Of(Id(1000 + place, 3)), Now));
+            roster.Set(id, state);
+        }
+        return roster;
+    }
+
+    private static Choice Rank(Need need, Roster roster, Zones? zones = null, Policy? policy = null, MatchState? match = null) =>
+        Ranker.Rank(match ?? Fold(new NeedReceived(need, Now)), roster, policy is null ? InForce : new PolicyState(policy, 2), zones ?? NoZones, Now);
+
+    public static TheoryData<string, Need, Profile, Opening, int> Excluded() => new()
+    {
+        { ExclusionReasons.Kind, Need(kind: ServiceKinds.Medicine), Profile(), Opening.Open, 0 },
+        { ExclusionReasons.Mode, Need(), Profile(modes: [DeliveryMode.Online]), Opening.Open, 0 },
+        { ExclusionReasons.Communication, Need(communication: [CommunicationNeed.TextOnly, CommunicationNeed.SignLanguage]), Profile(abilities: [CommunicationNeed.TextOnly]), Opening.Open, 0 },
+        { ExclusionReasons.OutOfArea, Need(), Profile(place: North(1001), radius: 1000), Opening.Open, 0 },
+        { ExclusionReasons.OutOfArea, Need(), Profile(subDistricts: ["K"]), Opening.Open, 0 },
+        { ExclusionReasons.OutOfArea, Need(mode: DeliveryMode.Online), Profile(subDistricts: ["K"]), Opening.Open, 0 },
+        { ExclusionReasons.OutOfArea, Need(subDistrict: null), Profile(subDistricts: ["J"]), Opening.Open, 0 },
+        { ExclusionReasons.ZoneSealed, Need(), Profile(place: North(3000)), Opening.Open, 0 },
+        { ExclusionReasons.Withdrawn, Need(), Profile(), Opening.Withdrawn, 0 },
+        { ExclusionReasons.Closed, Need(), Profile(), Opening.Closed, 0 },
+        { ExclusionReasons.Closed, Need(), Profile(sites: [new Site(Centre, "J", Open: false)]), Opening.Open, 0 },
+        { ExclusionReasons.Paused, Need(), Profile(), Opening.Paused, 0 },
+        { ExclusionReasons.ExcludedByPerson, Need(excluded: [R1]), Profile(), Opening.Open, 0 },
+        { ExclusionReasons.Full, Need(), Profile(capacity: 2), Opening.Open, 2 },
+        { ExclusionReasons.Full, Need(), Profile(capacity: 0), Opening.Open, 0 },
+    };
+
+    [Theory, MemberData(nameof(Excluded))]
+    public void each_hard_rule_excludes_and_says_so(string reason, Need need, Profile profile, Opening opening, int held)
+    {
+        var choice = Rank(need, RosterOf((R1, profile, opening, held)), Sealed);
+        Assert.Null(choice.Best);
+        Assert.Equal(reason, choice.Waits);
+        Assert.Equal(1, choice.LeftOut[reason]);
+    }
+
+    public static TheoryData<Need, Profile> Served() => new()
+    {
+        { Need(), Profile() },
+        { Need(kind: ServiceKinds.Medicine), Profile(kinds: [ServiceKinds.Specialised]) },
+        { Need(), Profile(place: North(999), radius: 1000) },
+        { Need(subDistrict: null), Profile(subDistricts: ["J"], radius: 1000) },
+        { Need(subDistrict: null, mode: DeliveryMode.Online), Profile(subDistricts: ["J"], radius: 1000) },
+        { Need(), Profile(place: North(3000), permit: true) },
+        { Need(mode: DeliveryMode.Online), Profile(place: North(300_000), radius: 10) },
+        { Need(), Profile(sites: [new Site(North(3000), "K"), new Site(North(500), "J")]) },
+        { Need(communication: [CommunicationNeed.EasyRead]), Profile(abilities: [CommunicationNeed.EasyRead, CommunicationNeed.Proxy]) },
+    };
+
+    [Theory, MemberData(nameof(Served))]
+    public void whoever_satisfies_every_rule_is_asked(Need need, Profile profile) =>
+        Assert.Equal(R1, Rank(need, RosterOf((R1, profile, Opening.Open, 0)), Sealed).Best?.Id);
+
+    public static TheoryData<string, Need, Profile, Profile, int> Order() => new()
+    {
+        { OrderReasons.OwnGroup, Need(own: R1), Profile(place: North(900)), Profile(ResponderKind.Provider), 0 },
+        { OrderReasons.ProviderFirst, Need(), Profile(ResponderKind.Provider, place: North(900)), Profile(), 0 },
+        { OrderReasons.Nearest, Need(), Profile(place: North(100)), Profile(place: North(101)), 0 },
+        { OrderReasons.SameSubDistrict, Need(mode: DeliveryMode.Online), Profile(place: North(9000)), Profile(subDistrict: "K"), 0 },
+        { OrderReasons.LeastLoaded, Need(mode: DeliveryMode.Online), Profile(capacity: 3), Profile(capacity: 2), 1 },
+        { OrderReasons.LowestId, Need(), Profile(), Profile(), 0 },
+    };
+
+    [Theory, MemberData(nameof(Order))]
+    public void the_order_is_that_of_the_product(string reason, Need need, Profile first, Profile second, int held)
+    {
+        var choice = Rank(need, RosterOf((R1, first, Opening.Open, held), (R2, second, Opening.Open, held)));
+        Assert.Equal((R1, reason, (ResponderId?)R2), (choice.Best!.Id, choice.Explanation!.FirstBecause, choice.Explanation.RunnerUp));
+    }
+
+    [Fact]
+    public void the_policy_can_turn_the_provider_rule_off() =>
+        Assert.Equal(R2, Rank(Need(), RosterOf((R1, Profile(ResponderKind.Provider, place: North(900)), Opening.Open, 0), (R2, Profile(), Opening.Open, 0)),
+            policy: Policy.Default with { ProviderBeforeGroup = false }).Best!.Id);
+
+    [Fact]
+    public void an_explanation_names_those_better_placed_and_counts_the_others()
+    {
+        var roster = RosterOf(
+            (R1, Profile(ResponderKind.Provider), Opening.Closed, 0), (R2, Profile(place: North(100)), Opening.Open, 2), (R3, Profile(place: North(200)), Opening.Open, 1),
+            (Responder(4), Profile(place: North(300)), Opening.Paused, 0), (Responder(5), Profile(kinds: [ServiceKinds.Goods]), Opening.Open, 0), (Responder(6), Profile(place: North(400)), Opening.Open, 0));
+        var choice = Rank(Need(), roster);
+        var why = choice.Explanation!;
+        Assert.Equal((R3, 3, 1L, 0L, 1, 2, 2L), (choice.Best!.Id, why.Rank, why.PolicyVersion, why.ZonesVersion, why.Held, why.Capacity, why.LedgerVersion));
+        Assert.Equal([(R1, "closed", 1L), (R2, "full", 3L)], why.LeftOut.Select(left => (left.ResponderId, left.Reason, left.LedgerVersion)));
+        Assert.Equal(new Dictionary<string, int> { ["kind"] = 1, ["paused"] = 1 }, why.OthersLeftOut);
+        Assert.Equal(Responder(6), why.RunnerUp);
+        Assert.InRange(why.DistanceMetres!.Value, 199.9, 200.1);
+
+        why = Rank(Need(), roster, policy: Policy.Default with { MaxCandidatesExplained = 1 }).Explanation!;
+        Assert.Equal(R1, Assert.Single(why.LeftOut).ResponderId);
+        Assert.Equal((3, 1), (why.Rank, why.OthersLeftOut["full"]));
+    }
+
+    [Theory]
+    [InlineData(0, 0, 0, 0, 0), InlineData(0, 0, 0, 180, 20015114.4), InlineData(90, 0, -90, 0, 20015114.4), InlineData(0, 179.5, 0, -179.5, 111195.1), InlineData(90, 10, 90, -120, 0), InlineData(60, 0, 60, 1, 55597.0)]
+    public void distance_is_that_on_the_sphere_at_poles_and_antimeridian_too(double latA, double lonA, double latB, double lonB, double metres) =>
+        Assert.Equal(metres, Sphere.DistanceMetres(new GeoPoint(latA, lonA), new GeoPoint(latB, lonB)), 0.1);
+
+    [Fact]
+    public void a_zone_over_the_antimeridian_contains_what_lies_in_it()
+    {
+        GeoPoint[] ring = [new(-1, 179), new(-1, -179), new(1, -179), new(1, 179)];
+        Assert.True(Zones.Contains(ring, new GeoPoint(0, 179.9)));
+        Assert.True(Zones.Contains(ring, new GeoPoint(0, -179.9)));
+        Assert.False(Zones.Contains(ring, new GeoPoint(0, 178.9)));
+        Assert.False(Zones.Contains(ring, new GeoPoint(0, 0)));
+    }
+
+    private static Gen<T> OneOf<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(index => values[index]);
+
+    private static readonly Gen<GeoPoint> Somewhere = Gen.Select(Gen.Double[31.19, 31.25], Gen.Double[121.41, 121.47], (lat, lon) => new GeoPoint(lat, lon));
+    private static readonly string[] Kinds = [ServiceKinds.Meals, ServiceKinds.Specialised, ServiceKinds.Medicine, ServiceKinds.Counselling];
+    private static readonly Gen<CommunicationNeed[]> Communication = OneOf(CommunicationNeed.SignLanguage, CommunicationNeed.TextOnly, CommunicationNeed.EasyRead).Array[0, 2].Select(all => all.Distinct().ToArray());
+    private static readonly Gen<string> District = OneOf("J", "K", "L");
+
+    private static readonly Gen<(Profile Profile, Opening Opening, int Held)> AnyResponder =
+        from kind in Gen.Enum<ResponderKind>()
+        from places in Gen.Select(Somewhere, District, Gen.Frequency((4, Gen.Const(true)), (1, Gen.Const(false)))).Array[1, 3]
+        from radius in Gen.Frequency((1, Gen.Const((double?)null)), (3, Gen.Double[200, 6000].Select(metres => (double?)metres)))
+        from districts in Gen.Frequency((3, Gen.Const(Array.Empty<string>())), (1, District.Array[1, 2]))
+        from kinds in OneOf(Kinds).Array[1, 2]
+        from modes in OneOf(DeliveryMode.Online, DeliveryMode.Offline).Array[1, 2]
+        from abilities in Communication
+        from capacity in Gen.Int[0, 4]
+        from held in Gen.Int[0, 4]
+        from permit in Gen.Bool
+        from opening in Gen.Frequency((6, Gen.Const(Opening.Open)), (1, Gen.Enum<Opening>()))
+        select (Profile(kind, capacity, sites: [.. places.Select(place => new Site(place.Item1, place.Item2, place.Item3))], radius: radius, subDistricts: districts, kinds: kinds,
+            modes: modes, abilities: abilities, permit: permit), opening, Math.Min(held, capacity));
+
+    private static readonly Gen<Need> AnyNeed =
+        from place in Somewhere
+        from kind in OneOf(Kinds)
+        from mode in Gen.Enum<DeliveryMode>()
+        from district in Gen.Frequency((3, District.Select(name => (string?)name)), (1, Gen.Const((string?)null)))
+        from communication in Communication
+        from own in Gen.Int[0, 12]
+        from excluded in Gen.Int[1, 12].Array[0, 2]
+        select Need(place: place, kind: kind, mode: mode, subDistrict: district, communication: communication, own: own == 0 ? null : Responder(own), excluded: [.. excluded.Select(Responder)]);
+
+    [Fact]
+    public void ranking_equals_brute_force() =>
+        Gen.Select(AnyNeed, AnyResponder.Array[0, 12], Gen.Bool, Gen.Bool).Sample((need, responders, providerFirst, zoned) =>
+        {
+            var roster = RosterOf([.. responders.Select((responder, index) => (Responder(index + 1), responder.Profile, responder.Opening, responder.Held))]);
+            var policy = Policy.Default with { ProviderBeforeGroup = providerFirst };
+            var choice = Rank(need, roster, zoned ? Sealed : NoZones, policy);
+            var expected = roster.All.Where(one => Eligible(need, one, zoned)).OrderBy(one => one.Id == need.OwnGroupId ? 0 : 1)
+                .ThenBy(one => providerFirst && one.State.Profile!.Kind is ResponderKind.Group ? 1 : 0)
+                .ThenBy(one => need.Mode is DeliveryMode.Offline ? Usable(need, one, zoned).Min(site => Sphere.DistanceMetres(need.Place, site.Place)) : 0)
+                .ThenBy(one => need.Mode is DeliveryMode.Online && !one.State.Profile!.Sites.Any(site => site.Open && site.SubDistrict == need.SubDistrict) ? 1 : 0)
+                .ThenBy(one => need.Mode is DeliveryMode.Online ? (double)one.State.Held.Count / one.State.Capacity : 0)
+                .ThenBy(one => one.Id.Value).ToList();
+            var same = choice.Best?.Id == expected.FirstOrDefault()?.Id && (expected.Count < 2 || choice.Explanation!.RunnerUp == expected[1].Id);
+            // Everybody is accounted for: chosen, could have been, named, or counted.
+            var counted = choice.Best is null
+                ? choice.LeftOut.Values.Sum()
+                : expected.Count + choice.Explanation!.LeftOut.Count + choice.Explanation.OthersLeftOut.Values.Sum();
+            return same && counted == roster.Count && (choice.Best is null) == (choice.Waits is not null);
+        }, iter: 5_000);
+
+    private static bool Eligible(Need need, Listing one, bool zoned)
+    {
+        var (state, profile) = (one.State, one.State.Profile!);
+        var listed = profile.SubDistricts.Count == 0 || need.SubDistrict is not null && profile.SubDistricts.Contains(need.SubDistrict);
+        var reaches = need.Mode is DeliveryMode.Offline
+            ? Usable(need, one, zoned).Any()
+            : listed || need.SubDistrict is null && profile.Sites.Any(site => site.Open && Sphere.DistanceMetres(need.Place, site.Place) <= profile.RadiusMetres);
+        return reaches && profile.ServiceKinds.Any(kind => ServiceKinds.Covers(kind, need.Kind)) && profile.Modes.Contains(need.Mode) && state.Held.Count < profile.Capacity
+            && state.Opening is Opening.Open && need.Communication.All(profile.CommunicationAbilities.Contains) && !need.ExcludedResponders.Contains(one.Id);
+    }
+
+    private static IEnumerable<Site> Usable(Need need, Listing one, bool zoned)
+    {
+        var profile = one.State.Profile!;
+        var listed = profile.SubDistricts.Count == 0 || need.SubDistrict is not null && profile.SubDistricts.Contains(need.SubDistrict);
+        return profile.Sites.Where(site => site.Open
+            && (profile.RadiusMetres is { } radius ? Sphere.DistanceMetres(need.Place, site.Place) <= radius && (listed || need.SubDistrict is null) : listed)
+            && (!zoned || profile.ZonePermit || Zones.Contains(Box, site.Place) == Zones.Contains(Box, need.Place)));
+    }
+}

@@ -1,0 +1,53 @@
+using Huzhu.Contracts;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Features;
+using Xunit;
+using static Huzhu.Tests.Unit.Matching.Make;
+
+namespace Huzhu.Tests.Unit.Matching;
+
+public class WordsTests
+{
+    [Fact]
+    public void an_explanation_reads_as_sentences()
+    {
+        var why = Because with
+        {
+            Rank = 3,
+            FirstBecause = OrderReasons.Nearest,
+            RunnerUp = R3,
+            RunnerUpDistanceMetres = 2100,
+            LeftOut = [new LeftOut(R2, ResponderKind.Provider, ExclusionReasons.Closed, 40, 3), new LeftOut(R3, ResponderKind.Group, ExclusionReasons.Full, 90, 9)],
+            OthersLeftOut = new Dictionary<string, int> { [ExclusionReasons.Kind] = 2, [ExclusionReasons.Paused] = 1 },
+        };
+        var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = why })).Offers[0].Words;
+        Assert.Equal(
+        [
+            $"Offer 1 went to the group {R1}, 120 m away, which held 0 of its 2 places.",
+            "It was the nearest that could be asked; the next one is 2.1 km away.",
+            "2 were better placed but could not be asked:",
+            $"The provider {R2}, 40 m away, is closed.",
+            $"The group {R3}, 90 m away, has no free place.",
+            "Of the others, 2 do not provide the service kind; 1 takes no new needs for now.",
+            "It was decided by version 1 of the policy and version 0 of the sealed zones, with the responder's ledger at version 1.",
+            "It has not reached the responder yet.",
+        ], words);
+    }
+
+    [Fact]
+    public void every_code_has_words()
+    {
+        foreach (var code in ExclusionReasons.InOrder)
+        {
+            var state = Fold(Received(), new NeedWaits(Need().RequestId, code, new Dictionary<string, int>(), 1, Now));
+            Assert.DoesNotContain($"({code})", ExplanationView.Of(Need().NeedId, state).Now);
+        }
+        var codes = typeof(OrderReasons).GetFields().Select(field => (string)field.GetValue(null)!).ToList();
+        Assert.Equal(7, codes.Count);
+        foreach (var code in codes)
+        {
+            var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } })).Offers[0].Words;
+            Assert.DoesNotContain(words, word => word.Contains("by the rule"));
+        }
+    }
+}
