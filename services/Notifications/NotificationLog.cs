@@ -55,10 +55,12 @@ public sealed class NotificationLog(IDocumentStore store)
     {
         try
         {
+            // Begun without a look: nearly every cause is new, and the database refuses a second stream of the same id.
+            var events = Notification.DecideRequest(Notification.Initial, request).Events;
             await using var session = store.LightweightSession();
-            session.Events.StartStream(id.Value, request).CausedBy(Cause.Current(causationId));
+            session.Events.StartStream(id.Value, events.Cast<object>()).CausedBy(Cause.Current(causationId));
             await session.SaveChangesAsync(cancellation);
-            return new Current(Notification.Evolve(Notification.Initial, request), 1);
+            return new Current(Notification.Fold(Notification.Initial, events), events.Count);
         }
         catch (Exception exception) when (IsConflict(exception))
         {

@@ -28,6 +28,7 @@ public sealed class PostgresServer : IAsyncDisposable
         "max_wal_size=2GB",
         "checkpoint_timeout=15min",
         "jit=off",
+        "log_line_prefix=%m [%p] %d ",
     ];
 
     readonly RunFolder _run;

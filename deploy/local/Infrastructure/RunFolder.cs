@@ -50,6 +50,7 @@ public sealed partial class RunFolder : IAsyncDisposable
         """;
 
     readonly Repository _repository;
+    readonly List<ChildProcess> _started = [];
     ProcessIdentity? _watchdog;
 
     RunFolder(Repository repository, string id)
@@ -134,7 +135,12 @@ public sealed partial class RunFolder : IAsyncDisposable
             f[3]))
     ];
 
-    public ChildProcess Start(ChildStart start) => ChildProcess.Begin(start, RecordFile);
+    public ChildProcess Start(ChildStart start)
+    {
+        var process = ChildProcess.Begin(start, RecordFile);
+        lock (_started) _started.Add(process);
+        return process;
+    }
 
     internal void RecordContainer(string engine, string name) => File.AppendAllText(RecordFile, $"container {engine} {name}\n");
 
@@ -175,6 +181,8 @@ public sealed partial class RunFolder : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await EndAsync();
+        // One that has not come to write itself into the list yet.
+        foreach (var process in _started.Where(process => process.IsAlive)) await process.StopAsync(Signal.Kill, AbruptPatience);
         _watchdog?.SignalGroup(Signal.Kill);
     }
 

@@ -4,7 +4,7 @@ using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Groups.Features;
 
-public sealed record ReasonBody(string? Reason)
+public sealed record ReasonBody(string? Reason = null)
 {
     public const int MaxReason = 500;
 

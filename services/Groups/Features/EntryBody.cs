@@ -5,18 +5,18 @@ using Huzhu.Groups.Domain;
 
 namespace Huzhu.Groups.Features;
 
-public sealed record SiteBody(double? Lat, double? Lon, string? SubDistrict);
+public sealed record SiteBody(double? Lat = null, double? Lon = null, string? SubDistrict = null);
 
-public sealed record ChannelBody(string? Kind, string? Address, string? Secret);
+public sealed record ChannelBody(string? Kind = null, string? Address = null, string? Secret = null);
 
 /// <summary>
 /// An entry as a client sends it. Everything may be missing here, so that one answer names everything that is wrong.
 /// </summary>
 public sealed partial record EntryBody(
-    Guid? Id, string? Name, IReadOnlyList<SiteBody?>? Sites, double? RadiusMetres, IReadOnlyList<string?>? SubDistricts,
-    IReadOnlyList<string?>? ServiceKinds, IReadOnlyList<string?>? Modes, IReadOnlyList<string?>? CommunicationAbilities,
-    int? Capacity, bool? ZonePermit, bool? LeaderHasDisability, IReadOnlyList<string?>? ManagedBy,
-    string? CoordinatorName, IReadOnlyList<ChannelBody?>? Channels)
+    Guid? Id = null, string? Name = null, IReadOnlyList<SiteBody?>? Sites = null, double? RadiusMetres = null, IReadOnlyList<string?>? SubDistricts = null,
+    IReadOnlyList<string?>? ServiceKinds = null, IReadOnlyList<string?>? Modes = null, IReadOnlyList<string?>? CommunicationAbilities = null,
+    int? Capacity = null, bool? ZonePermit = null, bool? LeaderHasDisability = null, IReadOnlyList<string?>? ManagedBy = null,
+    string? CoordinatorName = null, IReadOnlyList<ChannelBody?>? Channels = null)
 {
     public const int MaxName = 200;
     public const int MaxSites = 100;

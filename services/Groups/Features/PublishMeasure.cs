@@ -5,9 +5,9 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Huzhu.Groups.Features;
 
-public sealed record PointBody(double? Lat, double? Lon);
+public sealed record PointBody(double? Lat = null, double? Lon = null);
 
-public sealed record MeasureBody(Guid? Id, string? Name, IReadOnlyList<PointBody?>? Area, string? From, string? Until, bool? SealsZone, bool? ClosesProviders);
+public sealed record MeasureBody(Guid? Id = null, string? Name = null, IReadOnlyList<PointBody?>? Area = null, string? From = null, string? Until = null, bool? SealsZone = null, bool? ClosesProviders = null);
 
 /// <summary><c>POST /v1/measures</c>: a collective measure is announced, and imposed when its time has come.</summary>
 public static class PublishMeasure

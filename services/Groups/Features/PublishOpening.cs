@@ -5,7 +5,7 @@ using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Groups.Features;
 
-public sealed record OpeningBody(string? Reason, string? From, string? Until);
+public sealed record OpeningBody(string? Reason = null, string? From = null, string? Until = null);
 
 /// <summary>
 /// <c>POST /v1/providers/{id}/closures</c>, <c>/reopenings</c>: a provider says that it is shut, or open. The same goes

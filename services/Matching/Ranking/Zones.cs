@@ -38,23 +38,24 @@ public sealed class Zones
     }
 
     /// <summary>
-    /// Even-odd rule on the plane of degrees, longitudes taken relative to the place so that a zone may span the
+    /// Even-odd rule on the plane of degrees, longitudes taken from the ring's first corner so that a zone may span the
     /// antimeridian. A zone is a few kilometres wide: the plane is as good as the sphere.
     /// </summary>
     public static bool Contains(IReadOnlyList<GeoPoint> ring, GeoPoint place)
     {
         var inside = false;
+        var longitude = FromFirst(place);
         for (int i = 0, j = ring.Count - 1; i < ring.Count; j = i++)
         {
-            var (latitudeI, latitudeJ) = (ring[i].Latitude - place.Latitude, ring[j].Latitude - place.Latitude);
-            if (latitudeI > 0 == latitudeJ > 0)
+            var (a, b) = (ring[i], ring[j]);
+            if (a.Latitude > place.Latitude == b.Latitude > place.Latitude)
                 continue;
-            var (longitudeI, longitudeJ) = (Turn(ring[i].Longitude - place.Longitude), Turn(ring[j].Longitude - place.Longitude));
-            if (longitudeI - latitudeI * (longitudeJ - longitudeI) / (latitudeJ - latitudeI) > 0)
+            var crossing = FromFirst(a) + (place.Latitude - a.Latitude) * (FromFirst(b) - FromFirst(a)) / (b.Latitude - a.Latitude);
+            if (longitude < crossing)
                 inside = !inside;
         }
         return inside;
 
-        static double Turn(double degrees) => degrees switch { > 180 => degrees - 360, < -180 => degrees + 360, _ => degrees };
+        double FromFirst(GeoPoint point) => (point.Longitude - ring[0].Longitude) switch { > 180 and var east => east - 360, < -180 and var west => west + 360, var near => near };
     }
 }

@@ -125,15 +125,24 @@ public sealed record Notification(
         ChannelChosen chosen => state with { Position = chosen.Position, Channel = chosen.Channel, AttemptsOnChannel = 0 },
         AttemptSucceeded succeeded => state with
         {
-            Attempts = succeeded.Attempt, AttemptsOnChannel = state.AttemptsOnChannel + 1, Lookups = 0, NextAt = null,
+            Attempts = succeeded.Attempt,
+            AttemptsOnChannel = state.AttemptsOnChannel + 1,
+            Lookups = 0,
+            NextAt = null,
         },
         AttemptFailed failed => state with
         {
-            Attempts = failed.Attempt, AttemptsOnChannel = state.AttemptsOnChannel + 1, Lookups = 0, NextAt = failed.RetryAt,
+            Attempts = failed.Attempt,
+            AttemptsOnChannel = state.AttemptsOnChannel + 1,
+            Lookups = 0,
+            NextAt = failed.RetryAt,
         },
         MovedToNextChannel moved => state with
         {
-            Position = moved.FromPosition + 1, Channel = null, AttemptsOnChannel = 0, NextAt = moved.At,
+            Position = moved.FromPosition + 1,
+            Channel = null,
+            AttemptsOnChannel = 0,
+            NextAt = moved.At,
         },
         NotificationDelivered => state with { Status = NotificationStatus.Delivered, NextAt = null },
         NotificationUndeliverable => state with { Status = NotificationStatus.Undeliverable, NextAt = null },

@@ -31,7 +31,7 @@ public sealed class FailureTests(Servers servers)
         await Eventually.Async(async () => await HeldAsync(groups) > 0, "the first provider is held");
         await groups.Host["groups"].KillAsync();
         Assert.InRange(await HeldAsync(groups), 1, Count - 1);
-        await groups.Host["groups"].RestartAsync();
+        await groups.Host["groups"].RestartAsync(TestContext.Current.CancellationToken);
         // The timer of the killed process is due again when its lease ends.
         await Eventually.Async(async () => await HeldAsync(groups) == Count, "every provider is held", TimeSpan.FromSeconds(60));
         Assert.Equal(Count, await groups.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'provider_held_by_measure'"));
@@ -159,11 +159,11 @@ public sealed class FailureTests(Servers servers)
         await groups.Host["groups", 2].KillAsync();
         foreach (var provider in providers)
             await PublishBinaryAsync(groups, provider, Reopened, $"r-{provider}");
-        await groups.Host["groups", 2].RestartAsync();
+        await groups.Host["groups", 2].RestartAsync(TestContext.Current.CancellationToken);
         await groups.Host["groups", 1].KillAsync();
         foreach (var provider in providers)
             await PublishBinaryAsync(groups, provider, Closed, $"l-{provider}");
-        await groups.Host["groups", 1].RestartAsync();
+        await groups.Host["groups", 1].RestartAsync(TestContext.Current.CancellationToken);
         await Eventually.Async(async () => await groups.QueryAsync<long>("select count(*) from huzhu.mt_events where type in ('closure_published', 'reopening_published')") == 120, "every event is recorded once");
         foreach (var provider in providers)
             Assert.Equal("closed", await groups.OpeningOfAsync(provider));

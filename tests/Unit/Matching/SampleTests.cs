@@ -17,7 +17,7 @@ namespace Huzhu.Tests.Unit.Matching;
 /// </summary>
 public class SampleTests
 {
-    private static readonly ISerializer Serializer = DocumentStore.For(options =>
+    private static readonly Marten.ISerializer Serializer = DocumentStore.For(options =>
     {
         options.Connection("host=nowhere");
         options.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);

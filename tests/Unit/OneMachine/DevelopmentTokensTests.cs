@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Huzhu.Local.Infrastructure;
 using Xunit;
 
-namespace Huzhu.Unit;
+namespace Huzhu.Unit.OneMachine;
 
 public sealed class DevelopmentTokensTests
 {
