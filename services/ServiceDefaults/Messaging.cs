@@ -79,8 +79,8 @@ public static class Messaging
     public static bool IsServerAway(Exception exception) => exception switch
     {
         NpgsqlException { IsTransient: true } => true,
-        // The server ended a session that a starved process had left waiting; the same work may succeed in a new one.
-        PostgresException { SqlState: "25P03" or "57P05" } => true,
+        // A session that the server ended: shutdown, a cancelled or idle transaction, too few resources.
+        PostgresException { SqlState: { } state } => state == PostgresErrorCodes.IdleInTransactionSessionTimeout || state.StartsWith("57", StringComparison.Ordinal) || state.StartsWith("53", StringComparison.Ordinal),
         Marten.Exceptions.MartenCommandException { InnerException: { } inner } => IsServerAway(inner),
         TimeoutException or HttpRequestException or Polly.CircuitBreaker.BrokenCircuitException or Polly.Timeout.TimeoutRejectedException => true,
         AggregateException aggregate => aggregate.InnerExceptions.Any(IsServerAway),

@@ -14,7 +14,7 @@ public static class ReportWriter
         folder.Create();
         Replace(Path.Combine(folder.FullName, "report.json"), JsonSerializer.Serialize(report, Options) + "\n");
         var page = Path.Combine(folder.FullName, "report.html");
-        Replace(page, ReportPage.Render(report));
+        Replace(page, Page.ReportPage.Render(report));
         return new FileInfo(page);
     }
 

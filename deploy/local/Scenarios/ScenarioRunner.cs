@@ -148,9 +148,8 @@ public sealed class ScenarioRunner
         ];
         var address = new Uri(_deployment.Services.BaseAddress("matching"), "v1/policy");
         var current = await _calls.MustAsync(HttpMethod.Get, address, _operator, null, cancellation);
-        var body = JsonNode.Parse(current.Body.GetRawText())!.AsObject();
-        var policy = body["policy"] as JsonObject ?? body;
-        var version = body["version"]?.GetValue<long>() ?? throw new ServiceCallException($"The policy has no version: {current.Body}");
+        var policy = JsonNode.Parse(current.Body.GetRawText())!.AsObject();
+        var version = current.Tag?.Tag ?? throw new ServiceCallException($"GET {address} has no ETag, so the policy cannot be changed safely.");
         var times = new Dictionary<string, UrgencyTimes>();
         foreach (var (urgency, life, escalate, askAgain) in scaled)
         {
@@ -158,8 +157,7 @@ public sealed class ScenarioRunner
             times[urgency] = new UrgencyTimes(rules["offerLifeSeconds"]!.GetValue<double>(), life, rules["escalateAfterSeconds"]!.GetValue<double>(), escalate);
             (rules["offerLifeSeconds"], rules["escalateAfterSeconds"], rules["askAgainAfterSeconds"]) = (life, escalate, askAgain);
         }
-        policy.Remove("version");
-        await _calls.MustAsync(HttpMethod.Put, address, _operator, policy, cancellation, ifMatch: $"\"{version}\"");
+        await _calls.MustAsync(HttpMethod.Put, address, _operator, policy, cancellation, ifMatch: version);
         return times;
     }
 

@@ -13,7 +13,7 @@ readonly record struct Html(string Markup)
 {
     public static readonly Html Empty = new("");
 
-    public static Html Of([InterpolatedStringHandlerArgument] Writer writer) => new(writer.Text);
+    public static Html Of(Writer writer) => new(writer.Text);
 
     public static Html Join<T>(IEnumerable<T> items, Func<T, Html> render) => new(string.Concat(items.Select(item => render(item).Markup)));
 

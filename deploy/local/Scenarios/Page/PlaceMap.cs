@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Huzhu.Contracts;
+using static System.FormattableString;
 
 namespace Huzhu.Local.Scenarios.Page;
 
@@ -56,12 +57,12 @@ static class PlaceMap
                 // Places are snapped to a lattice; a little scatter shows how many share a point.
                 var (dx, dy) = Scatter(need.Id);
                 var (x, y) = (view.X(need.Place!.Value) + dx, view.Y(need.Place.Value) + dy);
-                path.Append(CultureInfo.InvariantCulture, group.Key switch
+                path.Append(group.Key switch
                 {
-                    "met" => $"M{x:0.#} {y:0.#}h0",
-                    "metlate" => $"M{x:0.#} {y - 3:0.#}l3 3l-3 3l-3-3z",
-                    "waits" => $"M{x - 3:0.#} {y - 3:0.#}l6 6m0-6l-6 6",
-                    _ => $"M{x - 2.5:0.#} {y:0.#}h5",
+                    "met" => Invariant($"M{x:0.#} {y:0.#}h0"),
+                    "metlate" => Invariant($"M{x:0.#} {y - 3:0.#}l3 3l-3 3l-3-3z"),
+                    "waits" => Invariant($"M{x - 3:0.#} {y - 3:0.#}l6 6m0-6l-6 6"),
+                    _ => Invariant($"M{x - 2.5:0.#} {y:0.#}h5"),
                 });
             }
             return Html.Of($"<path class=\"need {group.Key}\" d=\"{path.ToString()}\"/>");
