@@ -21,14 +21,14 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
     private static readonly Guid IdSpace = new("6f1d2c7e-51b4-4b0c-9a52-0d6a3f0e8b11");
 
     /// <summary>
-    /// When the database goes away after a message was sent, waiting for it is better than sending again. Longer
-    /// outages fall to the consumer's own retry, which does send again, with the same id.
+    /// When the database goes away after a message was sent, only this process knows that it was: it waits, for as long
+    /// as it lives, rather than let the message be taken again and sent again.
     /// </summary>
     private static readonly ResiliencePipeline Append = new ResiliencePipelineBuilder()
         .AddRetry(new RetryStrategyOptions
         {
             ShouldHandle = new PredicateBuilder().Handle<Exception>(Messaging.IsServerAway),
-            MaxRetryAttempts = 6,
+            MaxRetryAttempts = int.MaxValue,
             Delay = TimeSpan.FromMilliseconds(100),
             MaxDelay = TimeSpan.FromSeconds(3),
             BackoffType = DelayBackoffType.Exponential,
