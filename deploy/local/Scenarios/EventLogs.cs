@@ -10,6 +10,17 @@ namespace Huzhu.Local.Scenarios;
 public sealed record LogRow(
     string Service, long Sequence, Guid EventId, Guid Stream, long Version, string Type, JsonElement Data, DateTimeOffset StoredAt);
 
+/// <summary>Words of a code list as events hold them: "LifeThreatening" and "life-threatening" are the same word.</summary>
+static class StoredWord
+{
+    public static string? Word(this JsonElement data, string name) =>
+        data.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Of(value.GetString()!) : null;
+
+    public static IEnumerable<string> Words(this JsonElement data, string name) => data.GetProperty(name).EnumerateArray().Select(value => Of(value.GetString()!));
+
+    static string Of(string stored) => stored.Length > 0 && char.IsUpper(stored[0]) ? JsonNamingPolicy.KebabCaseLower.ConvertName(stored) : stored;
+}
+
 /// <summary>Reads the event logs of the four services: the tables, not the services.</summary>
 public sealed class EventLogs(IReadOnlyDictionary<string, string> databases) : IAsyncDisposable
 {

@@ -119,8 +119,8 @@ public sealed class Measurements
                     draft.RequestKey = _keys[row.Stream];
                     draft.Index = index++;
                     draft.Kind = asked.GetProperty("kind").GetString()!;
-                    draft.Mode = asked.GetProperty("mode").GetString()!;
-                    draft.Urgency = Enum.Parse<Urgency>(content.GetProperty("urgency").GetString()!.Replace("-", ""), ignoreCase: true);
+                    draft.Mode = asked.Word("mode")!;
+                    draft.Urgency = Enum.Parse<Urgency>(content.Word("urgency")!.Replace("-", ""), ignoreCase: true);
                     draft.SubDistrict = Present(content, "subDistrict")?.GetString() ?? "";
                     draft.Place = place;
                     draft.DuplicateOf = Present(asked, "duplicateOf")?.GetProperty("needId").GetGuid();
@@ -148,9 +148,9 @@ public sealed class Measurements
             case "responder_listed" or "responder_updated":
                 var listed = LedgerOf(row.Stream);
                 listed.Capacity = data.GetProperty("profile").GetProperty("capacity").GetInt32();
-                listed.IsProvider = data.GetProperty("profile").GetProperty("kind").GetString() == "provider";
+                listed.IsProvider = data.GetProperty("profile").Word("kind") == "provider";
                 if (row.Type == "responder_listed")
-                    listed.Opening = data.GetProperty("opening").GetString()!;
+                    listed.Opening = data.Word("opening")!;
                 return;
             case "responder_closed":
                 var closed = LedgerOf(row.Stream);
@@ -190,7 +190,7 @@ public sealed class Measurements
                 var responder = data.GetProperty("responderId").GetGuid();
                 var distance = data.GetProperty("explanation").TryGetProperty("distanceMetres", out var metres) && metres.ValueKind == JsonValueKind.Number
                     ? metres.GetDouble() : (double?)null;
-                _offers[offer] = (row.Stream, responder, data.GetProperty("responderKind").GetString() == "provider", distance);
+                _offers[offer] = (row.Stream, responder, data.Word("responderKind") == "provider", distance);
                 draft.FirstOfferAt ??= row.StoredAt;
                 draft.Turns.Add((row.Version, second, offer));
                 draft.State = "offered";

@@ -74,17 +74,11 @@ public sealed record Report(
     ClockReport Clock,
     RunReport Run,
     IReadOnlyDictionary<string, double> Plausibility,
-    IReadOnlyList<DayReport> Days)
+    IReadOnlyList<DayReport> Days,
+    [property: JsonIgnore] Scenario Story,
+    [property: JsonIgnore] IReadOnlyList<MeasuredNeed> MeasuredNeeds,
+    [property: JsonIgnore] IReadOnlyDictionary<Guid, MeasuredResponder> MeasuredResponders)
 {
-    [JsonIgnore]
-    public required Scenario Story { get; init; }
-
-    [JsonIgnore]
-    public required IReadOnlyList<MeasuredNeed> MeasuredNeeds { get; init; }
-
-    [JsonIgnore]
-    public required IReadOnlyDictionary<Guid, MeasuredResponder> MeasuredResponders { get; init; }
-
     public static Report Of(Scenario scenario, Measurements measured, Counterfactual.Outcome without, Counterfactual.Outcome with,
         IReadOnlyList<Invariant> invariants, RunFacts run)
     {
@@ -162,12 +156,7 @@ public sealed record Report(
                 run.Events, run.Notifications, run.Webhooks.All, run.Webhooks.Repeated, run.Webhooks.BadSignature, run.RepeatedCalls,
                 Math.Round(run.MostBelatedSeconds, 2), run.Kills),
             Enum.GetValues<Phase>().ToDictionary(phase => phase.ToString().ToLowerInvariant(), phase => Math.Round(with.MetShare(phase), 4)),
-            Series(scenario, needs, without, inUse))
-        {
-            Story = scenario,
-            MeasuredNeeds = needs,
-            MeasuredResponders = responders,
-        };
+            Series(scenario, needs, without, inUse), scenario, needs, responders);
     }
 
     static List<DayReport> Series(Scenario scenario, IReadOnlyList<MeasuredNeed> needs, Counterfactual.Outcome without, IReadOnlyList<(double Second, int Providers, int Groups)> inUse)
@@ -199,9 +188,10 @@ public sealed record Report(
         return days;
     }
 
-    internal static List<double> Sorted(IEnumerable<double?> values) => [.. values.OfType<double>().Order()];
+    public static List<double> Sorted(IEnumerable<double?> values) => [.. values.OfType<double>().Order()];
 
-    internal static double? Percentile(IReadOnlyList<double> sorted, double share) =>
+    /// <summary>The value that this share of the others do not exceed; always one that was measured.</summary>
+    public static double? Percentile(IReadOnlyList<double> sorted, double share) =>
         sorted.Count == 0 ? null : Math.Round(sorted[Math.Clamp((int)Math.Ceiling(share * sorted.Count) - 1, 0, sorted.Count - 1)], 1);
 
     static double Share(int part, int whole) => whole == 0 ? 0 : Math.Round(part / (double)whole, 4);

@@ -330,6 +330,8 @@ public sealed class ScenarioRunner
 
     async Task<Report> JudgeAsync(string acceptedFile, (Counterfactual.Outcome Without, Counterfactual.Outcome With) counterfactuals, Stopwatch whole, CancellationToken cancellation)
     {
+        // Nothing may be written while the logs are read one after the other.
+        await _deployment.Services.DisposeAsync();
         var measurements = new Measurements(_scenario, _agenda.StartedAt);
         var checker = new Checker();
         await using var logs = new EventLogs(_deployment.Services.Options.Databases);

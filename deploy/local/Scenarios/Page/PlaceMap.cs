@@ -21,7 +21,7 @@ static class PlaceMap
         return Html.Of($"""
             <div class="map">
             <fieldset><legend>Show</legend>
-            {Html.Join(new[] { ("open", "submitted while open"), ("lockdown", "in lockdown"), ("recovery", "in recovery"), ("needs", "needs"), ("responders", "responders"), ("matches", "some of the matches") }, box => Html.Of($"<label><input type=\"checkbox\" id=\"show-{box.Item1}\" checked> {box.Item2}</label>"))}
+            {Html.Join(new[] { ("open", "submitted while open"), ("lockdown", "in lockdown"), ("recovery", "in recovery"), ("needs", "needs"), ("responders", "responders"), ("matches", "some of the matches") }, box => Html.Of($"<label><input type=\"checkbox\" id=\"show-{box.Item1}\" checked=\"checked\"/> {box.Item2}</label>"))}
             </fieldset>
             <div class="scroll"><svg class="chart" viewBox="0 0 {Width} {view.Height}" role="img" aria-label="{title}"><title>{title}</title>
             {Html.Join(story.Areas.Where(area => area.Ring.Count > 2), area => Html.Of($"<path class=\"area\" d=\"{view.Ring(area.Ring)}\"/>"))}

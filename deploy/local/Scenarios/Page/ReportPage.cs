@@ -16,9 +16,9 @@ static class ReportPage
             <!doctype html>
             <html lang="en">
             <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta name="color-scheme" content="light dark">
+            <meta charset="utf-8"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
+            <meta name="color-scheme" content="light dark"/>
             <title>{report.Title} · Huzhu scenario report</title>
             <style>{new Html(Css())}</style>
             </head>
@@ -206,12 +206,13 @@ static class ReportPage
         var hasLeaders = report.Story.Areas.Count > 0;
         return Html.Of($"""
             <section aria-labelledby="parts"><h2 id="parts">Who was helped, where and with what {Tag("simulation")}</h2>
-            <p>All phases together. A place or a kind that does worse than the others is where to look next.</p>
-            {Table("By sub-district", "Sub-district", report.BySubDistrict, key => Html.Of($"{key}"),
+            <p>A place or a kind that does worse than the others is where to look next.</p>
+            <h3>By sub-district</h3>
+            {Table("All phases together", "Sub-district", report.BySubDistrict, key => Html.Of($"{key}"),
                 hasLeaders ? key => Html.Of($"<td class=\"n\">{Say.Count(groups[key].Count())}, {(groups[key].Any() ? Say.RoundShare(groups[key].Count(one => one.LeaderHasDisability == true) / (double)groups[key].Count()) : "–")}</td>") : null,
                 hasLeaders ? "Groups, led by people with a disability" : null)}
-            <h3>&nbsp;</h3>
-            {Table("By service kind", "Service kind", report.ByServiceKind, key => Html.Of($"{Say.KindOf(key)} <code>{key}</code>"))}
+            <h3>By service kind</h3>
+            {Table("All phases together", "Service kind", report.ByServiceKind, key => Html.Of($"{Say.KindOf(key)} <code>{key}</code>"))}
             </section>
             """);
     }
@@ -221,7 +222,7 @@ static class ReportPage
         <p>Judged from the four event logs and the runner’s own list of every 2xx it got, by a program that shares no code with the services.</p>
         <div class="scroll" tabindex="0" role="region" aria-label="Promises"><table>
         <thead><tr><th scope="col">Promise</th><th scope="col" class="n">Looked at</th><th scope="col">Kept</th></tr></thead>
-        <tbody>{Html.Join(report.Invariants, one => Html.Of($"<tr><th scope=\"row\" style=\"font-weight:400\">{one.Meaning}<br><code>{one.Name}</code>{(one.Violations.Count == 0 ? Html.Empty : Html.Of($"<ul class=\"plain\">{Html.Join(one.Violations, sentence => Html.Of($"<li><code>{sentence}</code></li>"))}</ul>"))}</th><td class=\"n\">{Say.Count(one.Checked)}</td><td class=\"{(one.Holds ? "ok" : "no")}\">{(one.Holds ? "✓ kept" : $"✗ broken {Say.Count(one.ViolationCount)} times")}</td></tr>"))}</tbody></table></div>
+        <tbody>{Html.Join(report.Invariants, one => Html.Of($"<tr><th scope=\"row\" style=\"font-weight:400\">{one.Meaning}<br/><code>{one.Name}</code>{(one.Violations.Count == 0 ? Html.Empty : Html.Of($"<ul class=\"plain\">{Html.Join(one.Violations, sentence => Html.Of($"<li><code>{sentence}</code></li>"))}</ul>"))}</th><td class=\"n\">{Say.Count(one.Checked)}</td><td class=\"{(one.Holds ? "ok" : "no")}\">{(one.Holds ? "✓ kept" : $"✗ broken {Say.Count(one.ViolationCount)} times")}</td></tr>"))}</tbody></table></div>
         </section>
         """);
 
