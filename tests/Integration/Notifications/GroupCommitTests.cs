@@ -25,7 +25,7 @@ public sealed class GroupCommitTests(Servers servers)
 
         // Every tenth append starts a stream that is there already, so that groups hold good and bad ones.
         var appends = Enumerable.Range(0, 200).Select(number => number % 10 == 3 ? Start(taken) : Start(Guid.CreateVersion7())).ToList();
-        var results = await Task.WhenAll(appends.Select(append => Task.Run(() => Record.ExceptionAsync(() => commit.CommitAsync(append)))));
+        var results = await Task.WhenAll(appends.Select(append => Task.Run(async () => await Record.ExceptionAsync(() => commit.CommitAsync(append)))));
 
         await using var session = store.QuerySession();
         foreach (var (append, failure) in appends.Zip(results))
@@ -46,7 +46,7 @@ public sealed class GroupCommitTests(Servers servers)
         await Task.WhenAll(streams.Select(stream => commit.CommitAsync(Start(stream))));
 
         var dropped = new NotificationDropped("overtaken", DateTimeOffset.UtcNow);
-        var results = await Task.WhenAll(streams.Concat(streams).Select(stream => Task.Run(() => Record.ExceptionAsync(
+        var results = await Task.WhenAll(streams.Concat(streams).Select(stream => Task.Run(async () => await Record.ExceptionAsync(
             () => commit.CommitAsync(new PendingAppend(stream, 1, [dropped], null, Cause.Current()))))));
 
         Assert.Equal(20, results.Count(failure => failure is null));
