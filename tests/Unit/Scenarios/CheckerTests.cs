@@ -655,7 +655,7 @@ public sealed class CheckerTests
     public void the_second_message_of_an_event_is_a_cause_too()
     {
         var logs = OfAFulfilledNeed();
-        logs.Notified(ServiceDefaults.DeterministicId.Of(logs.Rows.Single(row => row.Type == "help_completed").EventId, "1"));
+        logs.Notified(Huzhu.ServiceDefaults.DeterministicId.Of(logs.Rows.Single(row => row.Type == "help_completed").EventId, "1"));
         AllHold(logs);
     }
 }

@@ -79,8 +79,8 @@ public sealed class WDistrictTests
         Assert.All(Default.Providers.SelectMany(provider => provider.Sites), site => Assert.True(Geometry.Contains(ring, site.Place)));
         Assert.All(Default.Requests, request => Assert.True(Geometry.Contains(ring, request.Place)));
         var across = Groups.Where(group => group.Sites.All(site => !Geometry.Contains(ring, site.Place))).ToList();
-        Assert.NotEmpty(across.Where(group => group.ZonePermit));
-        Assert.NotEmpty(across.Where(group => !group.ZonePermit));
+        Assert.Contains(across, group => group.ZonePermit);
+        Assert.Contains(across, group => !group.ZonePermit);
     }
 
     [Fact]
