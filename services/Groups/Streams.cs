@@ -1,6 +1,7 @@
 using Huzhu.Contracts;
 using Huzhu.Deciding;
 using Huzhu.Groups.Domain;
+using Huzhu.Groups.Features;
 using Huzhu.ServiceDefaults;
 using JasperFx.Events;
 using Marten;
@@ -51,7 +52,7 @@ public sealed class Streams(IDocumentStore store, TimeProvider time)
         return await LoadAsync<TState, TEvent>(session, id, cancellation);
     }
 
-    /// <param name="decide">May read through the session, whose transaction the append joins. Called again after a conflict.</param>
+    /// <param name="decide">May read through the session, and queue what the append's transaction is to do. Called again after a conflict.</param>
     /// <param name="whenForeign">The refusal when the id is that of a stream of another kind; otherwise there is no such entry.</param>
     /// <exception cref="TimeoutException">Others were faster every time.</exception>
     public async Task<Outcome<TState>> ChangeAsync<TState, TEvent>(Guid id,
@@ -87,7 +88,7 @@ public sealed class Streams(IDocumentStore store, TimeProvider time)
     {
         null => false,
         // The same conflict has different names: quick appends and new streams throw the first kind.
-        Marten.Exceptions.ExistingStreamIdCollisionException or EventStreamUnexpectedMaxEventIdException => true,
+        Marten.Exceptions.ExistingStreamIdCollisionException or EventStreamUnexpectedMaxEventIdException or MeasuresChangedException => true,
         AggregateException several => several.InnerExceptions.Any(IsConflict),
         _ => IsConflict(exception.InnerException),
     };

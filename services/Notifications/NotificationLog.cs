@@ -13,7 +13,7 @@ namespace Huzhu.Notifications;
 public sealed record Current(Notification State, long Version);
 
 /// <summary>Reads and appends notifications' streams. A conflict is settled by reading again and deciding again.</summary>
-public sealed class NotificationLog(IDocumentStore store)
+public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
 {
     private const int MostConflicts = 5;
 
@@ -21,14 +21,14 @@ public sealed class NotificationLog(IDocumentStore store)
     private static readonly Guid IdSpace = new("6f1d2c7e-51b4-4b0c-9a52-0d6a3f0e8b11");
 
     /// <summary>
-    /// When the database goes away after a message was sent, waiting for it is better than sending again. Longer
-    /// outages fall to the consumer's own retry, which does send again, with the same id.
+    /// When the database goes away after a message was sent, only this process knows that it was: it waits, for as long
+    /// as it lives, rather than let the message be taken again and sent again.
     /// </summary>
     private static readonly ResiliencePipeline Append = new ResiliencePipelineBuilder()
         .AddRetry(new RetryStrategyOptions
         {
             ShouldHandle = new PredicateBuilder().Handle<Exception>(Messaging.IsServerAway),
-            MaxRetryAttempts = 6,
+            MaxRetryAttempts = int.MaxValue,
             Delay = TimeSpan.FromMilliseconds(100),
             MaxDelay = TimeSpan.FromSeconds(3),
             BackoffType = DelayBackoffType.Exponential,
@@ -57,9 +57,7 @@ public sealed class NotificationLog(IDocumentStore store)
         {
             // Begun without a look: nearly every cause is new, and the database refuses a second stream of the same id.
             var events = Notification.DecideRequest(Notification.Initial, request).Events;
-            await using var session = store.LightweightSession();
-            session.Events.StartStream(id.Value, events.Cast<object>()).CausedBy(Cause.Current(causationId));
-            await session.SaveChangesAsync(cancellation);
+            await commit.CommitAsync(new PendingAppend(id.Value, 0, events, NextAt: null, Cause.Current(causationId)));
             return new Current(Notification.Fold(Notification.Initial, events), events.Count);
         }
         catch (Exception exception) when (IsConflict(exception))
@@ -78,9 +76,10 @@ public sealed class NotificationLog(IDocumentStore store)
             var events = decide(current.State);
             if (events.Count == 0)
                 return events;
+            var append = new PendingAppend(id.Value, current.Version, events, Notification.Fold(current.State, events).NextAt, Cause.Current(causationId));
             try
             {
-                await Append.ExecuteAsync(async token => await AppendAsync(id, current, events, causationId, token), cancellation);
+                await Append.ExecuteAsync(async _ => await commit.CommitAsync(append), cancellation);
                 return events;
             }
             catch (Exception exception) when (IsConflict(exception) && conflicts < MostConflicts)
@@ -89,15 +88,6 @@ public sealed class NotificationLog(IDocumentStore store)
                 current = await LoadAsync(id, cancellation);
             }
         }
-    }
-
-    private async Task AppendAsync(NotificationId id, Current current, IReadOnlyList<NotificationEvent> events, string? causationId, CancellationToken cancellation)
-    {
-        await using var session = store.LightweightSession();
-        session.Events.Append(id.Value, current.Version + events.Count, events.Cast<object>()).CausedBy(Cause.Current(causationId));
-        if (Notification.Fold(current.State, events).NextAt is { } next)
-            session.Schedule(DeliverNotificationTimer.TimerKind, id.Value, next);
-        await session.SaveChangesAsync(cancellation);
     }
 
     private static bool IsConflict(Exception exception) => exception switch

@@ -19,6 +19,7 @@ builder.AddMessaging("notifications", bus =>
 builder.Services.AddDirectories(builder.Configuration)
     .AddChannels(builder.Configuration)
     .AddSingleton(LinkWriter.Read(builder.Configuration))
+    .AddSingleton<GroupCommit>()
     .AddSingleton<NotificationLog>()
     .AddTransient<Delivery>()
     .AddTimer<DeliverNotificationTimer>();

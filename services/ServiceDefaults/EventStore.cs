@@ -114,7 +114,7 @@ public static class EventStore
             throw new InvalidOperationException($"ConnectionStrings:EventStore cannot be read: {exception.Message}", exception);
         }
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
-        builder.ConnectionStringBuilder.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=5000";
+        builder.ConnectionStringBuilder.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=15000";
         return builder.Build();
     }
 }

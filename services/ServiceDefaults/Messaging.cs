@@ -79,6 +79,8 @@ public static class Messaging
     public static bool IsServerAway(Exception exception) => exception switch
     {
         NpgsqlException { IsTransient: true } => true,
+        // A session that the server ended: an idle transaction (25P03), a shutdown or cancellation (57…), too few resources (53…).
+        PostgresException { SqlState: { } state } => state == "25P03" || state.StartsWith("57", StringComparison.Ordinal) || state.StartsWith("53", StringComparison.Ordinal),
         Marten.Exceptions.MartenCommandException { InnerException: { } inner } => IsServerAway(inner),
         TimeoutException or HttpRequestException or Polly.CircuitBreaker.BrokenCircuitException or Polly.Timeout.TimeoutRejectedException => true,
         AggregateException aggregate => aggregate.InnerExceptions.Any(IsServerAway),

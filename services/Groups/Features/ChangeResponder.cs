@@ -43,7 +43,7 @@ public static class ChangeResponder
             if (expected is { } version && version != loaded.Version)
                 return Stale;
             var entry = await contacts.SealAsync(id, body, stored.ManagedBy, stored, cancellation);
-            var inForce = TState.KindOfStream == ResponderKind.Provider ? await measures.LockAsync(session, cancellation) : [];
+            var inForce = TState.KindOfStream == ResponderKind.Provider ? await measures.ReadAsync(session, cancellation) : [];
             return TState.DecideChange(loaded.State, entry, inForce, http.User.Subject(), time.GetUtcNow());
         }, cancellation);
         if (outcome.Refusal == Stale)

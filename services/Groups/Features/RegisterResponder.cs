@@ -30,7 +30,7 @@ public static class RegisterResponder
         var outcome = await streams.ChangeAsync<TState, TEvent>(id, async (loaded, session) =>
         {
             var entry = await contacts.SealAsync(id, body, [by], loaded.State.Listing.Entry, cancellation);
-            var inForce = TState.KindOfStream == ResponderKind.Provider ? await measures.LockAsync(session, cancellation) : [];
+            var inForce = TState.KindOfStream == ResponderKind.Provider ? await measures.ReadAsync(session, cancellation) : [];
             return TState.DecideRegistration(loaded.State, entry, inForce, by, time.GetUtcNow());
         }, cancellation, whenForeign: Listing.IdTaken);
         return outcome.Refusal is { } refusal

@@ -10,5 +10,5 @@ public sealed class ReviewProvider(Streams streams, MeasuresInForce measures, Ti
 
     public Task HandleAsync(Guid subject, CancellationToken cancellation) =>
         streams.ChangeAsync<Provider, ProviderEvent>(subject, async (loaded, session) =>
-            Provider.DecideReview(loaded.State, await measures.LockAsync(session, cancellation), time.GetUtcNow()), cancellation);
+            Provider.DecideReview(loaded.State, await measures.ReadAsync(session, cancellation), time.GetUtcNow()), cancellation);
 }

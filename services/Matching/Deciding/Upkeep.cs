@@ -17,6 +17,7 @@ namespace Huzhu.Matching.Deciding;
 public sealed class BacklogSubscription(IServiceProvider services) : ISubscription
 {
     public const string Name = "Backlog";
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
 
     public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
         IDocumentOperations operations, CancellationToken cancellationToken)
@@ -27,6 +28,25 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
         // Asked for late: the store is built with its subscriptions, and the loop is built with the store.
         var (loop, sweeps) = (services.GetRequiredService<DecisionLoop>(), services.GetRequiredService<Sweeps>());
         await loop.Loaded.WaitAsync(cancellationToken);
+        for (var wait = TimeSpan.FromMilliseconds(100); ; wait = wait < LongestWait ? wait * 2 : LongestWait)
+        {
+            try
+            {
+                await TryAsync(page, loop, sweeps, cancellationToken);
+                return NullChangeListener.Instance;
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException && Messaging.IsServerAway(exception))
+            {
+                services.GetRequiredService<ILogger<BacklogSubscription>>().LogWarning(exception, "The backlog could not be tried; trying again");
+                await Task.Delay(wait, cancellationToken);
+            }
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private static async Task TryAsync(EventRange page, DecisionLoop loop, Sweeps sweeps, CancellationToken cancellation)
+    {
         var versions = new Dictionary<Guid, long>();
         var everybody = false;
         foreach (var stored in page.Events)
@@ -38,13 +58,10 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
         var unknown = versions.Where(stream => stream.Key == MeasuresState.StreamId
             ? loop.Zones.Version < stream.Value
             : loop.Roster.StateOf(ResponderId.Of(stream.Key)).Version < stream.Value).Select(stream => stream.Key).ToArray();
-        await loop.RefreshAsync(unknown, cancellationToken);
+        await loop.RefreshAsync(unknown, cancellation);
         var responders = everybody ? [.. loop.Roster.All.Select(listing => listing.Id)] : versions.Keys.Select(ResponderId.Of).ToList();
-        await sweeps.TryBacklogAsync(responders, Cause.Current(page.Events[^1].Id.ToString()), cancellationToken);
-        return NullChangeListener.Instance;
+        await sweeps.TryBacklogAsync(responders, Cause.Current(page.Events[^1].Id.ToString()), cancellation);
     }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }
 
 /// <summary>

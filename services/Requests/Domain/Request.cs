@@ -364,7 +364,7 @@ public static class Request
                 Refusal.Conflict("too-late", "Help can be disputed within 14 days; reopen the need instead."),
             NeedState.Fulfilled or NeedState.Closed => new NeedDisputed(need.NeedId, excluded, said.ReasonCode, said.Reason, said.By, said.At),
             NeedState.DuplicateOf => IsRepeat(need),
-            _ when need is { IsUnderWay: true, WantedAgain: true } => Decision<RequestEvent>.Nothing,
+            _ when need is { IsUnderWay: true, WantedAgain: true, State: not NeedState.OnHold } => Decision<RequestEvent>.Nothing,
             _ => Refusal.Conflict("not-fulfilled", "Only help that was reported as done can be disputed."),
         });
 
@@ -373,22 +373,32 @@ public static class Request
         : ForEach(state, needId, need => need switch
         {
             _ when RequestState.IsEnd(need.State) => new NeedReopened(need.NeedId, excluded, said.ReasonCode, said.Reason, said.By, said.At),
-            { State: NeedState.DuplicateOf } or { WantedAgain: true } => Decision<RequestEvent>.Nothing,
             { State: NeedState.OnHold } => Refusal.Conflict("on-hold", "The need is on hold for humans: cancel it first, then reopen it, if help is to be sought again."),
+            { State: NeedState.DuplicateOf } or { WantedAgain: true } => Decision<RequestEvent>.Nothing,
             _ => Refusal.Conflict("still-under-way", "The need has not ended."),
         });
 
-    public static Decision<RequestEvent> DecideConcern(RequestState state, NeedId? needId, ResponderId? responder, Said said) =>
+    /// <param name="responder">Who is meant; when nobody is named, who holds the need.</param>
+    public static Decision<RequestEvent> DecideConcern(RequestState state, NeedId? needId, ResponderId? responder, Said said)
+    {
+        if (state.Abandoned)
+            return Refusal.Conflict("cancelled", "The request was cancelled before it was complete; nobody was asked to help.");
         // Without a named need, all that go on are meant; when none does, those that have ended.
-        ForEach(state, needId, need => (needId is null && RequestState.IsEnd(need.State) && state.Needs.Any(other => other.IsUnderWay)) switch
+        var meansOnlyThoseUnderWay = needId is null && state.Needs.Any(need => need.IsUnderWay);
+        return ForEach(state, needId, need =>
         {
-            true => Decision<RequestEvent>.Nothing,
-            false when need.State == NeedState.DuplicateOf => IsRepeat(need),
-            false when need.State == NeedState.OnHold && (responder is not { } named || state.Concerned.Contains(named)) => Decision<RequestEvent>.Nothing,
-            false when RequestState.IsEnd(need.State) && need.State != NeedState.Fulfilled
-                && (responder ?? need.ResponderId) is { } known && state.Concerned.Contains(known) => Decision<RequestEvent>.Nothing,
-            false => new ConcernRaised(need.NeedId, responder ?? need.ResponderId, said.ReasonCode, said.Reason, said.By, said.At),
+            var about = responder ?? need.ResponderId;
+            var isKnown = about is not { } named || state.Concerned.Contains(named);
+            return need switch
+            {
+                { DuplicateOf: not null } => IsRepeat(need),
+                { IsUnderWay: false } when meansOnlyThoseUnderWay => Decision<RequestEvent>.Nothing,
+                { State: NeedState.OnHold } when isKnown => Decision<RequestEvent>.Nothing,
+                { State: NeedState.Closed or NeedState.Cancelled } when isKnown && about is not null => Decision<RequestEvent>.Nothing,
+                _ => new ConcernRaised(need.NeedId, about, said.ReasonCode, said.Reason, said.By, said.At),
+            };
         });
+    }
 
     public static Decision<RequestEvent> DecideRecording(RequestState state, NeedStateRecorded said)
     {

@@ -14,6 +14,6 @@ public static class RaiseConcern
         .ProducesProblem(404).ProducesProblem(409).ProducesProblem(422);
 
     private static Task<IResult> HandleAsync(RequestId id, ConcernForm form, HttpContext http, ActOnRequest act, CancellationToken cancellation) =>
-        act.RunAsync(http, id, form.NeedId, form.Reason, needsReason: true, follow: need => need.State == NeedState.DuplicateOf,
+        act.RunAsync(http, id, form.NeedId, form.Reason, needsReason: true, follow: _ => true,
             (state, needId, _, said) => Request.DecideConcern(state, needId, form.ResponderId, said), cancellation);
 }

@@ -36,11 +36,13 @@ public abstract class GroupCommit<TItem, TAnswer>(int capacity, int pageSize, IL
     /// <returns>One answer for each item, in order.</returns>
     protected abstract Task<IReadOnlyList<TAnswer>> CommitAsync(IReadOnlyList<TItem> items, CancellationToken cancellation);
 
-    public override Task StopAsync(CancellationToken cancellationToken)
+    public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        // Those who are waiting get their answer before the service ends.
+        // Those who are waiting get their answer before the service ends: the loop ends by itself when the queue is empty.
+        // The base's way, a cancelled token, could end it before it begins.
         _queue.Writer.TryComplete();
-        return base.StopAsync(cancellationToken);
+        if (ExecuteTask is { } running)
+            await running.WaitAsync(cancellationToken);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
