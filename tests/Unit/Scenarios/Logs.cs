@@ -36,7 +36,7 @@ sealed class Logs
         return row;
     }
 
-    public void Replace(LogRow row, object data) => Rows[Rows.IndexOf(row)] = row with { Data = JsonSerializer.SerializeToElement(data) };
+    public void Replace(LogRow row, object data) => Rows[Rows.FindIndex(one => one.EventId == row.EventId)] = row with { Data = JsonSerializer.SerializeToElement(data) };
 
     public IReadOnlyDictionary<string, Invariant> Check()
     {
