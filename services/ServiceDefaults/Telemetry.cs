@@ -29,8 +29,6 @@ public static class Telemetry
                 .AddMeter("Huzhu.*", "MassTransit", "Npgsql", "Polly")
                 .AddPrometheusExporter())
             .WithTracing(tracing => tracing
-                // Trace ids travel and are stored with the events either way; spans are only recorded when somebody reads them.
-                .SetSampler(exports ? new ParentBasedSampler(new AlwaysOnSampler()) : new AlwaysOffSampler())
                 .AddSource("Huzhu.*", "MassTransit")
                 .AddAspNetCoreInstrumentation(options => options.Filter = context =>
                     !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))

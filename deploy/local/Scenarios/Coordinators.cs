@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -27,6 +28,7 @@ public sealed class Coordinators : IAsyncDisposable
     readonly byte[] _callersKey = RandomNumberGenerator.GetBytes(32);
     readonly ConcurrentDictionary<Guid, Engagement> _engagements = [];
     readonly ConcurrentDictionary<string, byte> _seen = [];
+    readonly ConcurrentDictionary<string, int> _answers = [];
     int _inHand;
     long _messages, _badSignatures, _repeatedMessages, _toCallers;
 
@@ -85,6 +87,9 @@ public sealed class Coordinators : IAsyncDisposable
         _receiver.MapPost("/responders/{id:guid}", ReceiveForResponderAsync);
         _receiver.MapPost("/callers", ReceiveForCallerAsync);
     }
+
+    /// <summary>How often the coordinators said what, and what came back: "accept 200", "accept place-filled".</summary>
+    public IReadOnlyDictionary<string, int> Answers => new SortedDictionary<string, int>(_answers);
 
     /// <summary>Needs that somebody has accepted and not finished.</summary>
     public int InHand => Volatile.Read(ref _inHand);
@@ -268,6 +273,7 @@ public sealed class Coordinators : IAsyncDisposable
     async Task<Answer> AnswerAsync(Call call, Guid offer, JsonElement links, object body, CancellationToken cancellation)
     {
         var answer = await _calls.SendAsync(HttpMethod.Post, new Uri(links.GetProperty(call.ToString().ToLowerInvariant()).GetString()!), token: null, body, cancellation);
+        _answers.AddOrUpdate($"{call.ToString().ToLowerInvariant()} {answer.Code ?? ((int)answer.Status).ToString(CultureInfo.InvariantCulture)}", 1, (_, count) => count + 1);
         if (answer.IsSuccess)
             _accepted.Add(new AcceptedCall(call, offer, [], "", DateTimeOffset.UtcNow));
         else if (answer.Status != HttpStatusCode.Conflict)

@@ -38,13 +38,13 @@ public sealed record Kill(string Service, int Pid, int NewPid, double KilledAtSe
 /// <param name="DurationSeconds">From the start of the servers to the end of the check.</param>
 public sealed record RunFacts(
     DateTimeOffset StartedAt, double DurationSeconds, IReadOnlyDictionary<string, UrgencyTimes> Times, IReadOnlyList<Kill> Kills, long RepeatedCalls,
-    double MostBelatedSeconds, (long All, long BadSignature, long Repeated, long ToCallers) Webhooks,
+    double MostBelatedSeconds, (long All, long BadSignature, long Repeated, long ToCallers) Webhooks, IReadOnlyDictionary<string, int> Answers,
     IReadOnlyDictionary<string, int> Events, IReadOnlyDictionary<string, int> Notifications);
 
 public sealed record ClockReport(double SecondsPerDay, double StoryFasterBy, double PatienceDays, double PatienceSeconds, IReadOnlyDictionary<string, UrgencyTimes> TimersSeconds);
 
 public sealed record RunReport(
-    IReadOnlyDictionary<string, int> Events, IReadOnlyDictionary<string, int> Notifications, long Webhooks, long WebhooksRepeated,
+    IReadOnlyDictionary<string, int> Events, IReadOnlyDictionary<string, int> Notifications, IReadOnlyDictionary<string, int> Answers, long Webhooks, long WebhooksRepeated,
     long WebhooksWithBadSignature, long RepeatedCalls, double MostBelatedSeconds, IReadOnlyList<Kill> Kills);
 
 /// <summary>The state at the end of one day of the story. Counts of needs, and places in use.</summary>
@@ -153,7 +153,7 @@ public sealed record Report(
                 Math.Round(calendar.SecondsPerDay, 4), Math.Round(86400 / calendar.SecondsPerDay), Math.Round(calendar.PatienceDays, 2),
                 Math.Round(calendar.PatienceDays * calendar.SecondsPerDay, 2), run.Times),
             new RunReport(
-                run.Events, run.Notifications, run.Webhooks.All, run.Webhooks.Repeated, run.Webhooks.BadSignature, run.RepeatedCalls,
+                run.Events, run.Notifications, run.Answers, run.Webhooks.All, run.Webhooks.Repeated, run.Webhooks.BadSignature, run.RepeatedCalls,
                 Math.Round(run.MostBelatedSeconds, 2), run.Kills),
             Enum.GetValues<Phase>().ToDictionary(phase => phase.ToString().ToLowerInvariant(), phase => Math.Round(with.MetShare(phase), 4)),
             Series(scenario, needs, without, inUse), scenario, needs, responders);

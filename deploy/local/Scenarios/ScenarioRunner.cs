@@ -343,7 +343,7 @@ public sealed class ScenarioRunner
             }
         var invariants = checker.Finish(AcceptedCalls.Read(acceptedFile));
         return Report.Of(_scenario, measurements, counterfactuals.Without, counterfactuals.With, invariants, new RunFacts(
-            _agenda.StartedAt, whole.Elapsed.TotalSeconds, _times, _kills, _calls.Repeats, _agenda.MostBelatedSeconds, _coordinators.Messages,
+            _agenda.StartedAt, whole.Elapsed.TotalSeconds, _times, _kills, _calls.Repeats, _agenda.MostBelatedSeconds, _coordinators.Messages, _coordinators.Answers,
             measurements.EventsByService, measurements.NotificationOutcomes));
     }
 

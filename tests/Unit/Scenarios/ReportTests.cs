@@ -28,7 +28,7 @@ public sealed class ReportTests : IDisposable
         foreach (var row in logs.Rows)
             measured.Read(row);
         return Report.Of(scenario, measured, Counterfactual.Run(scenario, false), Counterfactual.Run(scenario, true), [.. logs.Check().Values],
-            new RunFacts(Logs.Start, 12.3, new Dictionary<string, UrgencyTimes> { ["health"] = new(900, 4, 7200, 10) }, [new Kill("matching", 1, 2, 3, 4)], 0, 0, (3, 0, 0, 1),
+            new RunFacts(Logs.Start, 12.3, new Dictionary<string, UrgencyTimes> { ["health"] = new(900, 4, 7200, 10) }, [new Kill("matching", 1, 2, 3, 4)], 0, 0, (3, 0, 0, 1), new Dictionary<string, int> { ["accept 200"] = 1 },
                 measured.EventsByService, measured.NotificationOutcomes));
     }
 

@@ -246,6 +246,7 @@ static class ReportPage
             <ul class="plain">
             <li>Events: {string.Join(", ", run.Events.OrderBy(one => one.Key).Select(one => $"{one.Key} {Say.Count(one.Value)}"))}.</li>
             <li>Notifications: {string.Join(", ", run.Notifications.OrderBy(one => one.Key).Select(one => $"{Say.Count(one.Value)} {one.Key}"))}. {Say.Count(run.Webhooks)} signed webhooks came, {Say.Count(run.WebhooksRepeated)} of them again, {Say.Count(run.WebhooksWithBadSignature)} with a wrong signature.</li>
+            <li>Answers of coordinators: {string.Join(", ", run.Answers.Select(one => $"{one.Key} {Say.Count(one.Value)}"))}.</li>
             <li>{Say.Count(run.RepeatedCalls)} calls were repeated because a service was away or busy. The most belated act of the story began {run.MostBelatedSeconds:0.0} s late.</li>
             <li>On paper, with groups, and with nobody who declines or is silent: {string.Join(", ", report.Plausibility.Select(one => $"{one.Key} {Say.Share(one.Value)}"))} met. The run should come close and stay below.</li>
             {Html.Join(run.Kills, kill => Html.Of($"<li><b>{kill.Service}</b> was killed with <code>kill -9</code> after {kill.KilledAtSecond:0.0} s (process {kill.Pid}) and was ready again {kill.ReadyAtSecond - kill.KilledAtSecond:0.0} s later (process {kill.NewPid}).</li>"))}
