@@ -24,6 +24,8 @@ public sealed class Client(LocalDeployment huzhu) : IDisposable
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (idempotencyKey is not null)
             request.Headers.TryAddWithoutValidation("Idempotency-Key", $"\"{idempotencyKey}\"");
+        // As curl does: ask before sending a large body, and so hear the refusal instead of a broken pipe.
+        request.Headers.ExpectContinue = body is HttpContent;
         request.Content = body switch
         {
             null => null,

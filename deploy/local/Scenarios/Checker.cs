@@ -246,23 +246,23 @@ public sealed class Checker
                 after = before with { Opening = "withdrawn" };
                 break;
             case "place_held":
-            {
-                var (offer, need) = (data.GetProperty("offerId").GetGuid(), data.GetProperty("needId").GetGuid());
-                if (!ledger.Held.TryAdd(offer, (need, row.Version)) || !ledger.HeldAt.TryAdd(offer, row.Version))
-                    _findings[Names.Places].Violated($"matching ledger {row.Stream}: the offer {offer} holds a second place at version {row.Version}.");
-                if (before.Opening == "closed")
-                    _findings[Names.ClosedHoldNothing].Violated($"matching ledger {row.Stream}: a place is held for the need {need} at version {row.Version}, while it is closed.");
-                after = before with { Held = ledger.Held.Count };
-                break;
-            }
+                {
+                    var (offer, need) = (data.GetProperty("offerId").GetGuid(), data.GetProperty("needId").GetGuid());
+                    if (!ledger.Held.TryAdd(offer, (need, row.Version)) || !ledger.HeldAt.TryAdd(offer, row.Version))
+                        _findings[Names.Places].Violated($"matching ledger {row.Stream}: the offer {offer} holds a second place at version {row.Version}.");
+                    if (before.Opening == "closed")
+                        _findings[Names.ClosedHoldNothing].Violated($"matching ledger {row.Stream}: a place is held for the need {need} at version {row.Version}, while it is closed.");
+                    after = before with { Held = ledger.Held.Count };
+                    break;
+                }
             default:
-            {
-                var offer = data.GetProperty("offerId").GetGuid();
-                if (!ledger.Held.Remove(offer))
-                    _findings[Names.Places].Violated($"matching ledger {row.Stream}: version {row.Version} frees a place that the offer {offer} does not hold.");
-                after = before with { Held = ledger.Held.Count };
-                break;
-            }
+                {
+                    var offer = data.GetProperty("offerId").GetGuid();
+                    if (!ledger.Held.Remove(offer))
+                        _findings[Names.Places].Violated($"matching ledger {row.Stream}: version {row.Version} frees a place that the offer {offer} does not hold.");
+                    after = before with { Held = ledger.Held.Count };
+                    break;
+                }
         }
 
         var closures = _findings[Names.ClosedHoldNothing];

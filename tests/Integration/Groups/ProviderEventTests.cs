@@ -110,7 +110,11 @@ public sealed class ProviderEventTests(SharedGroups shared) : IClassFixture<Shar
         var user = new Uri(_groups.Amqp).UserInfo.Split(':')[0];
         await PublishAsync(_groups, "some.key", "[]", new BasicProperties
         {
-            MessageId = "kept", ContentType = "application/json", CorrelationId = "c-1", Expiration = "60000", UserId = user,
+            MessageId = "kept",
+            ContentType = "application/json",
+            CorrelationId = "c-1",
+            Expiration = "60000",
+            UserId = user,
             Headers = new Dictionary<string, object?> { ["BCC"] = new List<object> { "elsewhere" }, ["x-mine"] = "yes" },
         });
         await DrainedAsync(_groups);
@@ -156,7 +160,9 @@ public sealed class ProviderEventTests(SharedGroups shared) : IClassFixture<Shar
         DateTimeOffset? time = null, string data = """{"reason":"lockdown"}""", string routingKey = "clinic.closures") =>
         PublishAsync(groups, routingKey, data, new BasicProperties
         {
-            MessageId = eventId, ContentType = "application/json", DeliveryMode = DeliveryModes.Persistent,
+            MessageId = eventId,
+            ContentType = "application/json",
+            DeliveryMode = DeliveryModes.Persistent,
             Headers = Attributes(provider, type, eventId, time).ToDictionary(one => prefix + one.Name, one => (object?)one.Value),
         });
 

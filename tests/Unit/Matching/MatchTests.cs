@@ -75,18 +75,22 @@ public class MatchTests
             ["superseded"] = "refused place-filled",
         },
         ["decline"] = new(Row("OfferDeclined", "offered", "sent", "parallel", "reopened").Concat(Row("refused already-accepted", "accepted", "started"))
-            .Concat(Row("refused offer-ended", "done", "closed", "expired", "released", "revoked")).Concat(NoOffer)) { ["superseded"] = "refused place-filled" },
+            .Concat(Row("refused offer-ended", "done", "closed", "expired", "released", "revoked")).Concat(NoOffer))
+        { ["superseded"] = "refused place-filled" },
         ["start"] = new(Row("refused not-accepted", "offered", "sent", "parallel", "reopened").Concat(Row("refused offer-ended", "declined", "expired", "released", "revoked")).Concat(NoOffer))
         {
             ["accepted"] = "HelpStarted",
             ["superseded"] = "refused place-filled",
         },
         ["complete"] = new(Row("HelpCompleted", "accepted", "started").Concat(Row("refused not-accepted", "offered", "sent", "parallel", "reopened"))
-            .Concat(Row("refused offer-ended", "declined", "expired", "released", "revoked")).Concat(NoOffer)) { ["superseded"] = "refused place-filled" },
+            .Concat(Row("refused offer-ended", "declined", "expired", "released", "revoked")).Concat(NoOffer))
+        { ["superseded"] = "refused place-filled" },
         ["release"] = new(Row("OfferReleased", "accepted", "started").Concat(Row("refused not-accepted", "offered", "sent", "parallel", "reopened"))
-            .Concat(Row("refused offer-ended", "done", "closed", "declined", "expired", "revoked")).Concat(NoOffer)) { ["superseded"] = "refused place-filled" },
+            .Concat(Row("refused offer-ended", "done", "closed", "declined", "expired", "revoked")).Concat(NoOffer))
+        { ["superseded"] = "refused place-filled" },
         ["revoke"] = new(Row("OfferRevoked", "offered", "sent", "parallel", "accepted", "started", "reopened")
-            .Concat(Row("refused offer-ended", "done", "closed", "declined", "expired", "released")).Concat(NoOffer)) { ["superseded"] = "refused place-filled" },
+            .Concat(Row("refused offer-ended", "done", "closed", "declined", "expired", "released")).Concat(NoOffer))
+        { ["superseded"] = "refused place-filled" },
         ["sweep"] = Row("OfferRevoked", "offered", "sent", "parallel", "accepted", "started", "reopened"),
         ["sweep-unbegun"] = Row("OfferRevoked", "offered", "sent", "parallel", "accepted", "reopened"),
         ["delivered"] = Row("OfferSent", "offered", "parallel", "reopened"),

@@ -181,10 +181,17 @@ public class IntakeTests
         {
             var form = new IntakeForm
             {
-                Source = texts[0], ExternalId = texts[1], Channel = texts[2], ReceivedAt = texts[3], OperatorId = texts[4],
+                Source = texts[0],
+                ExternalId = texts[1],
+                Channel = texts[2],
+                ReceivedAt = texts[3],
+                OperatorId = texts[4],
                 Caller = new CallerForm { Ref = texts[5], Phone = texts[6], Language = texts[7], Channels = [new ChannelForm { Kind = texts[8], Address = texts[9] }, null] },
-                OnBehalfOf = new OnBehalfOfForm { Ref = texts[10] }, Location = new LocationForm { Lat = numbers[0], Lon = numbers[1], AccuracyMetres = numbers[2], Datum = texts[11] },
-                Needs = [new NeedForm { Kind = texts[12], Mode = texts[13], Quantity = quantity }, null], Urgency = texts[14], Communication = [texts[15], null],
+                OnBehalfOf = new OnBehalfOfForm { Ref = texts[10] },
+                Location = new LocationForm { Lat = numbers[0], Lon = numbers[1], AccuracyMetres = numbers[2], Datum = texts[11] },
+                Needs = [new NeedForm { Kind = texts[12], Mode = texts[13], Quantity = quantity }, null],
+                Urgency = texts[14],
+                Communication = [texts[15], null],
             };
             var (call, errors) = IntakeCheck.Run(form, Now);
             Assert.Equal(call is null, errors.Count > 0);
