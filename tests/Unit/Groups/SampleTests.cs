@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Messages = Huzhu.Contracts.Groups.V1;
 using Huzhu.Groups.Domain;
 using Huzhu.ServiceDefaults;
 using Weasel.Core;
 using Xunit;
+using Messages = Huzhu.Contracts.Groups.V1;
 
 namespace Huzhu.Tests.Unit.Groups;
 
