@@ -156,12 +156,12 @@ public sealed class CoordinatorsTests : IAsyncLifetime
         Assert.True(_book.TryFind(Need, out var need));
         var offer = Guid.NewGuid();
         await SendAsync("org.huzhu.offer.made.v1", offer);
-        await UntilAsync(() => _answers.Contains("accept"), "it is accepted");
+        await UntilAsync(() => _coordinators.InHand == 1, "help is in hand");
         await SendAsync("org.huzhu.offer.ended.v1", offer);
+        await UntilAsync(() => _coordinators.InHand == 0, "help has stopped");
+        Assert.True(need.WorkLeftDays < 1, $"{need.WorkLeftDays} days of work are left");
         await Task.Delay(300, Cancellation);
         Assert.DoesNotContain("complete", _answers);
-        Assert.True(need.WorkLeftDays < 1, $"{need.WorkLeftDays} days of work are left");
-        Assert.Equal(0, _coordinators.InHand);
     }
 
     [Fact]
