@@ -16,7 +16,7 @@ public sealed record ResponderView(Guid Id, long Version, Group? Group, Provider
     public IResponder Responder => (IResponder?)Group ?? Provider!;
 
     // What queries look at.
-    public ResponderKind Kind => Responder.Kind;
+    public bool IsProvider => Provider is not null;
     public string Name => Responder.Listing.Entry!.Name;
     public bool Listed => Responder.Listing.IsListed;
     public IReadOnlyList<string> ServiceKinds => Responder.Listing.Entry!.ServiceKinds;
@@ -76,6 +76,6 @@ public static class Views
     {
         options.Projections.Add(new ResponderViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
         options.Projections.Add(new MeasureViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
-        options.Schema.For<ResponderView>().Index(view => view.Kind).Index(view => view.Name);
+        options.Schema.For<ResponderView>().Index(view => view.IsProvider).Index(view => view.Name);
     }
 }

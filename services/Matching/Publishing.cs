@@ -30,7 +30,7 @@ public static class Publishing
             HelpCompleted { Remaining: 0 } done => [State(done.RequestId, NeedState.Fulfilled, 0, done.OfferId, done.ResponderId)],
             // What follows in the same transaction says where the rest stands.
             HelpCompleted => [],
-            OfferDeclined declined => [Ended(declined, OfferOutcome.Declined, Kebab(declined.Reason))],
+            OfferDeclined declined => [Ended(declined, OfferOutcome.Declined, Words.Of(declined.Reason))],
             OfferExpired expired => [Ended(expired, OfferOutcome.Expired, null)],
             OfferUndeliverable undeliverable => [Ended(undeliverable, OfferOutcome.Undeliverable, undeliverable.Reason)],
             OfferSuperseded superseded => [Ended(superseded, OfferOutcome.Superseded, "place-filled")],
@@ -56,6 +56,4 @@ public static class Publishing
             made.OfferId, needId, made.RequestId, made.ResponderId, made.ResponderKind, made.Kind, made.Mode, made.Quantity, made.Urgency,
             made.Communication, made.Explanation.DistanceMetres, made.SubDistrict, made.ParallelOffers, made.ExpiresAt, made.At);
     }
-
-    private static string Kebab<T>(T value) where T : struct, Enum => System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 }

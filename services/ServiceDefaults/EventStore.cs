@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using JasperFx;
 using JasperFx.Events;
 using JasperFx.Events.Daemon;
@@ -40,7 +42,7 @@ public static class EventStore
             options.Connection(dataSource);
             options.DatabaseSchemaName = Schema;
             options.AutoCreateSchemaObjects = AutoCreate.None;
-            options.UseSystemTextJsonForSerialization(Weasel.Core.EnumStorage.AsString, Weasel.Core.Casing.CamelCase);
+            options.Serializer(CreateSerializer());
             options.DisableNpgsqlLogging = true;
 
             options.Events.AppendMode = EventAppendMode.QuickWithServerTimestamps;
@@ -75,6 +77,18 @@ public static class EventStore
         if (AppliesSchema(builder))
             marten.ApplyAllDatabaseChangesOnStartup();
         return builder;
+    }
+
+    /// <summary>
+    /// How events and documents are written: in camel case, and enums as the kebab-case words of the contracts. Marten's
+    /// own storage of enums as strings would write their C# names, whatever a type says of itself; and so no query may
+    /// compare an enum, because Marten takes it for a number.
+    /// </summary>
+    public static SystemTextJsonSerializer CreateSerializer()
+    {
+        var serializer = new SystemTextJsonSerializer { EnumStorage = Weasel.Core.EnumStorage.AsInteger, Casing = Weasel.Core.Casing.CamelCase };
+        serializer.Configure(json => json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false)));
+        return serializer;
     }
 
     /// <summary>Every event of one stream: the sealed records that derive from <typeparamref name="T"/>.</summary>

@@ -75,9 +75,9 @@ public sealed class Callers
             caller,
             onBehalfOf = request.ByProxy ? new { @ref = request.PersonRef, name = $"Person {request.PersonRef}" } : null,
             location = missing is MissingPart.Location ? null : new { lat = request.Place.Latitude, lon = request.Place.Longitude, subDistrict = request.SubDistrict },
-            needs = request.Needs.Select(need => new { kind = need.Kind, mode = Word(need.Mode), quantity = need.Quantity, note = need.Note }),
-            urgency = Word(request.Urgency),
-            communication = request.Communication.Select(need => Word(need)),
+            needs = request.Needs.Select(need => new { kind = need.Kind, mode = Words.Of(need.Mode), quantity = need.Quantity, note = need.Note }),
+            urgency = Words.Of(request.Urgency),
+            communication = request.Communication.Select(need => Words.Of(need)),
             ownGroupId = request.OwnGroupId,
             consent = missing is MissingPart.Consent ? null : new { basis = "explicit", at },
             callbackOk = true,
@@ -137,5 +137,4 @@ public sealed class Callers
     void AfterDays(double days, Func<CancellationToken, Task> act) =>
         _agenda.At(_scenario.Calendar.SecondsAt(_scenario.Calendar.DayAt(_agenda.Now) + days), act);
 
-    static string Word<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 }

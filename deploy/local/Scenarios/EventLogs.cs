@@ -10,15 +10,13 @@ namespace Huzhu.Local.Scenarios;
 public sealed record LogRow(
     string Service, long Sequence, Guid EventId, Guid Stream, long Version, string Type, JsonElement Data, DateTimeOffset StoredAt);
 
-/// <summary>Words of a code list as events hold them: "LifeThreatening" and "life-threatening" are the same word.</summary>
+/// <summary>Words of a code list as events hold them.</summary>
 static class StoredWord
 {
     public static string? Word(this JsonElement data, string name) =>
-        data.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Of(value.GetString()!) : null;
+        data.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    public static IEnumerable<string> Words(this JsonElement data, string name) => data.GetProperty(name).EnumerateArray().Select(value => Of(value.GetString()!));
-
-    static string Of(string stored) => stored.Length > 0 && char.IsUpper(stored[0]) ? JsonNamingPolicy.KebabCaseLower.ConvertName(stored) : stored;
+    public static IEnumerable<string> Words(this JsonElement data, string name) => data.GetProperty(name).EnumerateArray().Select(value => value.GetString()!);
 }
 
 /// <summary>Reads the event logs of the four services: the tables, not the services.</summary>

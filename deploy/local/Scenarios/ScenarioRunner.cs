@@ -177,8 +177,8 @@ public sealed class ScenarioRunner
                 radiusMetres = responder.RadiusMetres,
                 subDistricts = responder.SubDistricts,
                 serviceKinds = responder.ServiceKinds,
-                modes = responder.Modes.Select(Word),
-                communicationAbilities = responder.Abilities.Select(Word),
+                modes = responder.Modes.Select(Words.Of),
+                communicationAbilities = responder.Abilities.Select(Words.Of),
                 capacity = responder.Capacity,
                 zonePermit = responder.ZonePermit,
                 leaderHasDisability = responder.LeaderHasDisability,
@@ -381,8 +381,6 @@ public sealed class ScenarioRunner
             narrator.Say("--open needs xdg-open, which is not on this machine; open the report by hand.");
         }
     }
-
-    static string Word<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 
     /// <summary>The systems of providers that say for themselves that they are shut, as docs/integrators/providers.md describes.</summary>
     sealed class ProvidersSystems(IConnection connection, IChannel channel) : IAsyncDisposable

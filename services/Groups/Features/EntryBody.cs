@@ -30,9 +30,6 @@ public sealed partial record EntryBody(
     public const int MaxAddress = 500;
     public const int MaxSecret = 500;
 
-    private static readonly Dictionary<string, DeliveryMode> KnownModes = WordsOf<DeliveryMode>();
-    private static readonly Dictionary<string, CommunicationNeed> KnownAbilities = WordsOf<CommunicationNeed>();
-
     /// <summary>What is wrong, under the path of each field; empty when nothing is.</summary>
     public IDictionary<string, string[]> Validate()
     {
@@ -57,8 +54,8 @@ public sealed partial record EntryBody(
             errors.Text($"subDistricts[{index}]", subDistrict, MaxSubDistrict, required: true);
 
         errors.Words("serviceKinds", ServiceKinds, Contracts.ServiceKinds.All, atLeast: 1);
-        errors.Words("modes", Modes, KnownModes.Keys, atLeast: 1);
-        errors.Words("communicationAbilities", CommunicationAbilities, KnownAbilities.Keys, atLeast: 0);
+        errors.Words("modes", Modes, Words.All<DeliveryMode>(), atLeast: 1);
+        errors.Words("communicationAbilities", CommunicationAbilities, Words.All<CommunicationNeed>(), atLeast: 0);
         if (Capacity is not (>= 0 and <= MaxCapacity))
             errors.Add("capacity", $"The capacity must be between 0 and {MaxCapacity}.");
 
@@ -80,8 +77,8 @@ public sealed partial record EntryBody(
         RadiusMetres,
         [.. (SubDistricts ?? []).Select(name => name!.Trim()).Distinct()],
         [.. ServiceKinds!.Select(kind => kind!).Distinct()],
-        [.. Modes!.Select(word => KnownModes[word!]).Distinct()],
-        [.. (CommunicationAbilities ?? []).Select(word => KnownAbilities[word!]).Distinct()],
+        [.. Modes!.Select(Read<DeliveryMode>).Distinct()],
+        [.. (CommunicationAbilities ?? []).Select(Read<CommunicationNeed>).Distinct()],
         Capacity!.Value,
         ZonePermit ?? false,
         LeaderHasDisability,
@@ -117,8 +114,8 @@ public sealed partial record EntryBody(
             errors.Add($"{path}.address", "The address of a webhook must be an absolute http or https URL.");
     }
 
-    private static Dictionary<string, T> WordsOf<T>() where T : struct, Enum =>
-        Enum.GetValues<T>().ToDictionary(value => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString()));
+    private static T Read<T>(string? word) where T : struct, Enum =>
+        Words.TryRead<T>(word, out var value) ? value : throw new InvalidOperationException("Only a body that was found right is read.");
 
     [GeneratedRegex("^[a-z][a-z0-9-]{0,39}$")]
     private static partial Regex ChannelKind();

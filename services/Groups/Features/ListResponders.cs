@@ -29,8 +29,9 @@ public static class ListResponders
                 if (errors.All is { Count: > 0 } wrong)
                     return Problems.Invalid(wrong);
 
+                var isProvider = responders is ResponderKind.Provider;
                 await using var session = store.QuerySession();
-                var query = session.Query<ResponderView>().Where(view => view.Kind == responders && view.Listed);
+                var query = session.Query<ResponderView>().Where(view => view.IsProvider == isProvider && view.Listed);
                 if (!string.IsNullOrWhiteSpace(subDistrict))
                     query = query.Where(view => view.SubDistricts.Contains(subDistrict));
                 if (kind is not null)

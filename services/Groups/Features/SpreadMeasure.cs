@@ -25,7 +25,7 @@ public sealed class SpreadMeasure(IDocumentStore store, Streams streams, ReviewP
         {
             await using var session = store.QuerySession();
             var page = await session.Query<ResponderView>()
-                .Where(view => view.Kind == ResponderKind.Provider && view.Listed && view.Id.CompareTo(last) > 0)
+                .Where(view => view.IsProvider && view.Listed && view.Id.CompareTo(last) > 0)
                 .OrderBy(view => view.Id).Take(Page).ToListAsync(cancellation);
             await Parallel.ForEachAsync(page.Where(view => IsConcerned(view.Provider!, new MeasureId(subject), area)),
                 new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation },

@@ -162,7 +162,7 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
         command.Parameters.AddWithValue(after.SubmittedAt);
         command.Parameters.AddWithValue(after.NeedId);
         command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.ServiceKinds).Distinct().ToArray());
-        command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.Modes).Distinct().Select(mode => JsonNamingPolicy.KebabCaseLower.ConvertName(mode.ToString())).ToArray());
+        command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.Modes).Distinct().Select(Words.Of).ToArray());
         var needs = new List<Need>();
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))

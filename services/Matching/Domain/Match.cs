@@ -186,7 +186,7 @@ public sealed record MatchState(
             Remaining = done.Remaining,
             State = done.Remaining == 0 ? NeedState.Fulfilled : NeedState.Open,
         },
-        OfferDeclined declined => state.End(declined, OfferStatus.Declined, declined.Reason.ToString(), ExclusionReasons.ExcludedDeclined),
+        OfferDeclined declined => state.End(declined, OfferStatus.Declined, Words.Of(declined.Reason), ExclusionReasons.ExcludedDeclined),
         OfferExpired expired => state.End(expired, OfferStatus.Expired, null, null),
         OfferUndeliverable undeliverable => state.End(undeliverable, OfferStatus.Undeliverable, undeliverable.Reason, null),
         OfferSuperseded superseded => state.End(superseded, OfferStatus.Superseded, null, null),

@@ -88,11 +88,10 @@ public static class AnswerOffer
     public sealed record Revocation(string? Reason);
 
     private static Task<IResult> Decline(OfferId id, string? key, Refused? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
-        Enum.GetValues<DeclineReason>().Where(known => System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(known.ToString()) == body?.Reason)
-            .Select(known => (DeclineReason?)known).FirstOrDefault() is not { } reason
+        !Words.TryRead<DeclineReason>(body?.Reason, out var reason)
             ? Task.FromResult(Problems.Invalid(new Dictionary<string, string[]>
             {
-                ["reason"] = ["Must be one of no-capacity, out-of-area, not-capable, communication-mismatch, unsafe, closed, other."],
+                ["reason"] = [$"Must be one of {Words.List<DeclineReason>()}."],
             }))
             : desk.AnswerAsync(id, http, key, body!.ResponderId, (state, situation) => Match.DecideDecline(state, id, reason, situation.Now), cancellation);
 

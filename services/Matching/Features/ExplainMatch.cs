@@ -8,7 +8,7 @@ namespace Huzhu.Matching.Features;
 public sealed record ExplanationView(NeedId NeedId, NeedState State, string Now, IReadOnlyList<OfferExplanation> Offers)
 {
     public static ExplanationView Of(NeedId needId, MatchState state) =>
-        new(needId, state.State, Words.Now(state), [.. state.Offers.Select((offer, index) => OfferExplanation.Of(offer, index + 1))]);
+        new(needId, state.State, InWords.Now(state), [.. state.Offers.Select((offer, index) => OfferExplanation.Of(offer, index + 1))]);
 }
 
 /// <param name="Words">Plain English, one sentence each.</param>
@@ -16,11 +16,11 @@ public sealed record ExplanationView(NeedId NeedId, NeedState State, string Now,
 public sealed record OfferExplanation(OfferId OfferId, ResponderId ResponderId, ResponderKind ResponderKind, DateTimeOffset At, IReadOnlyList<string> Words, Explanation Data)
 {
     public static OfferExplanation Of(Offer offer, int number) =>
-        new(offer.Id, offer.ResponderId, offer.ResponderKind, offer.MadeAt, [.. Features.Words.Of(offer, number)], offer.Explanation);
+        new(offer.Id, offer.ResponderId, offer.ResponderKind, offer.MadeAt, [.. InWords.Of(offer, number)], offer.Explanation);
 }
 
 /// <summary>The codes of an explanation as sentences.</summary>
-internal static class Words
+internal static class InWords
 {
     private const int NamedOneByOne = 10;
 

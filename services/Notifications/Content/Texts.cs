@@ -25,8 +25,8 @@ public static class Texts
         {
             var distance = offer.DistanceMetres is { } metres ? All["word.distance"].Replace("{distance}", Distance(metres)) : new Text("", "");
             text = text.Replace("{kind}", KindWord(offer.Kind))
-                .Replace("{mode}", All[$"word.{Word(offer.Mode)}"])
-                .Replace("{urgency}", All[$"word.{Word(offer.Urgency)}"])
+                .Replace("{mode}", All[$"word.{Words.Of(offer.Mode)}"])
+                .Replace("{urgency}", All[$"word.{Words.Of(offer.Urgency)}"])
                 .Replace("{distance}", distance)
                 .Replace("{minutes}", Minutes(request.ExpiresAt, now));
         }
@@ -38,8 +38,8 @@ public static class Texts
     {
         MessageKind.OfferMade => "offer-made",
         MessageKind.OfferAccepted => "offer-accepted",
-        MessageKind.OfferEnded => $"offer-ended.{Word(request.Outcome!.Value)}",
-        MessageKind.NeedState => $"need-state.{Word(request.State!.Value)}",
+        MessageKind.OfferEnded => $"offer-ended.{Words.Of(request.Outcome!.Value)}",
+        MessageKind.NeedState => $"need-state.{Words.Of(request.State!.Value)}",
     };
 
     /// <summary>A kind that is newer than this list is told by its family, or by its code.</summary>
@@ -52,8 +52,6 @@ public static class Texts
 
     private static string Minutes(DateTimeOffset? expiresAt, DateTimeOffset now) =>
         Math.Max(1, Math.Floor(((expiresAt ?? now) - now).TotalMinutes)).ToString("0", CultureInfo.InvariantCulture);
-
-    private static string Word<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 
     private static FrozenDictionary<string, Text> Load()
     {

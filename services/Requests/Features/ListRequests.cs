@@ -1,3 +1,4 @@
+using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Intake;
 using Huzhu.Requests.Storage;
@@ -23,10 +24,7 @@ public static class ListRequests
         string? status = null, DateTimeOffset? since = null, int page = 1, int pageSize = 50)
     {
         var errors = new Dictionary<string, string[]>();
-        RequestStatus? wanted = null;
-        if (Words.TryRead<RequestStatus>(status, out var known))
-            wanted = known;
-        else if (status is not null)
+        if (status is not null && !Words.TryRead<RequestStatus>(status, out _))
             errors["status"] = [$"One of {Words.List<RequestStatus>()}."];
         if (page is < 1 or > MaxPage)
             errors["page"] = [$"1 to {MaxPage}."];
@@ -36,8 +34,8 @@ public static class ListRequests
             return Problems.Invalid(errors);
 
         IQueryable<RequestView> query = session.Query<RequestView>().Stats(out var statistics);
-        if (wanted is { } only)
-            query = query.Where(view => view.Status == only);
+        if (status is not null)
+            query = query.Where(view => view.Status == status);
         if (since is { } from)
         {
             var limit = from.ToUniversalTime();

@@ -1,3 +1,4 @@
+using Huzhu.Contracts;
 namespace Huzhu.Requests.Intake;
 
 /// <summary>

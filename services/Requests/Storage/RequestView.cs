@@ -12,7 +12,8 @@ public sealed class RequestView
 {
     public Guid Id { get; init; }
     public RequestState State { get; init; } = RequestState.Initial;
-    public RequestStatus Status { get; init; }
+    /// <summary>As a word: queries look at it.</summary>
+    public string Status { get; init; } = Words.Of(RequestStatus.Open);
     public Guid PersonId { get; init; }
     public DateTimeOffset SubmittedAt { get; init; }
 
@@ -26,7 +27,7 @@ public sealed class RequestView
         {
             Id = state.Id.Value,
             State = state,
-            Status = state.Status,
+            Status = Words.Of(state.Status),
             PersonId = state.PersonId.Value,
             SubmittedAt = state.SubmittedAt,
             Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),

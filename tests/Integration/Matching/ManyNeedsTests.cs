@@ -89,9 +89,9 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
 
         // Somebody who can sign registers, and later the first one grows.
         await host.ListAsync(_town.Responder(capacity: 1, abilities: [CommunicationNeed.SignLanguage], metresNorth: 5000));
-        await host.EventuallyAsync(urgent.NeedId, "offered");
-        await host.ListAsync(_town.Responder(capacity: 1, abilities: [CommunicationNeed.SignLanguage], metresNorth: 6000));
         await host.EventuallyAsync(cannot.NeedId, "offered");
+        await host.ListAsync(_town.Responder(capacity: 1, abilities: [CommunicationNeed.SignLanguage], metresNorth: 6000));
+        await host.EventuallyAsync(urgent.NeedId, "offered");
         await host.SayAsync(_town.Responder(id: group.Value, capacity: 2, version: 2));
         await host.EventuallyAsync(young.NeedId, "offered");
         await host.CheckLogAsync();

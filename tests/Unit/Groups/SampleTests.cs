@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Huzhu.Groups.Domain;
 using Huzhu.ServiceDefaults;
-using Weasel.Core;
 using Xunit;
 using Messages = Huzhu.Contracts.Groups.V1;
 
@@ -14,7 +13,7 @@ namespace Huzhu.Tests.Unit.Groups;
 /// </summary>
 public class SampleTests
 {
-    private static readonly Marten.Services.SystemTextJsonSerializer Store = new() { EnumStorage = EnumStorage.AsString, Casing = Casing.CamelCase };
+    private static readonly Marten.Services.SystemTextJsonSerializer Store = EventStore.CreateSerializer();
 
     public static TheoryData<Type> Stored => new((Type[])
     [

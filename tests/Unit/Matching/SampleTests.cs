@@ -5,7 +5,6 @@ using Huzhu.Contracts.Matching.V1;
 using Huzhu.Matching.Domain;
 using Huzhu.ServiceDefaults;
 using Marten;
-using Weasel.Core;
 using Xunit;
 using static Huzhu.Tests.Unit.Matching.Make;
 
@@ -17,11 +16,7 @@ namespace Huzhu.Tests.Unit.Matching;
 /// </summary>
 public class SampleTests
 {
-    private static readonly Marten.ISerializer Serializer = DocumentStore.For(options =>
-    {
-        options.Connection("host=nowhere");
-        options.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
-    }).Serializer;
+    private static readonly ISerializer Serializer = EventStore.CreateSerializer();
 
     private static readonly RequestId Request = Need().RequestId;
     private static readonly NeedId N1 = Need().NeedId;

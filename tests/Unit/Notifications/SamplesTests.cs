@@ -53,8 +53,7 @@ public class SamplesTests
     [Theory, MemberData(nameof(EveryStoredEvent))]
     public void a_stored_event_is_read_as_it_was_written(string name)
     {
-        // Marten's own serializer, set as the services set it.
-        var serializer = new Marten.Services.SystemTextJsonSerializer { EnumStorage = Weasel.Core.EnumStorage.AsString, Casing = Weasel.Core.Casing.CamelCase };
+        var serializer = EventStore.CreateSerializer();
         var frozen = Frozen(name, () => serializer.ToJson(Stored[name]));
         var read = serializer.FromJson(Stored[name].GetType(), new MemoryStream(System.Text.Encoding.UTF8.GetBytes(frozen)));
         AssertSame(frozen, serializer.ToJson(read));

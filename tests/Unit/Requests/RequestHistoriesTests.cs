@@ -139,6 +139,6 @@ public class RequestHistoriesTests
         }
         var state = Decider.Fold(events);
         Assert.Equal(serializer.ToJson(state), serializer.ToJson(view!.State));
-        Assert.Equal((state.Status, state.PersonId.Value, state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay)), (view.Status, view.PersonId, view.Matters));
+        Assert.Equal((Words.Of(state.Status), state.PersonId.Value, state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay)), (view.Status, view.PersonId, view.Matters));
     }, iter: 200);
 }

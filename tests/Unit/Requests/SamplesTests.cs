@@ -48,8 +48,7 @@ public class SamplesTests
         new V1.ConcernRaised(Given.Need, Given.Request, Given.Person, Given.Helper, At),
     }.ToDictionary(message => message.GetType().Name);
 
-    /// <summary>Marten's own, set as the services set it.</summary>
-    internal static SystemTextJsonSerializer Serializer { get; } = new() { EnumStorage = Weasel.Core.EnumStorage.AsString, Casing = Weasel.Core.Casing.CamelCase };
+    internal static SystemTextJsonSerializer Serializer { get; } = EventStore.CreateSerializer();
 
     public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<RequestEvent>().Select(type => type.Name));
 

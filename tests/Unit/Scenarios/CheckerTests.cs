@@ -76,17 +76,6 @@ public sealed class CheckerTests
         AllHold(logs);
     }
 
-    [Fact]
-    public void words_are_the_same_in_whichever_case_they_were_stored()
-    {
-        var logs = OfAFulfilledNeed();
-        var recorded = logs.Rows.Single(row => row.Type == "need_state_recorded");
-        logs.Replace(recorded, new { needId = Need, matchVersion = 1, state = "Fulfilled" });
-        AllHold(logs);
-        logs.Replace(recorded, new { needId = Need, matchVersion = 1, state = "OnHold" });
-        IsBroken(logs, "every-need-is-final-or-waiting-with-a-reason", "is on-hold and does not say why");
-    }
-
     // ---- capacity ----
 
     [Fact]
