@@ -9,8 +9,11 @@ using Polly.Retry;
 
 namespace Huzhu.Notifications;
 
-/// <summary>A notification as it was read: its state, and the version that the next append builds on.</summary>
-public sealed record Current(Notification State, long Version);
+/// <summary>
+/// A notification as it was read: its state, the version that the next append builds on, and what is decided and goes
+/// into the log with that append.
+/// </summary>
+public sealed record Current(Notification State, long Version, IReadOnlyList<NotificationEvent> Decided);
 
 /// <summary>Reads and appends notifications' streams. A conflict is settled by reading again and deciding again.</summary>
 public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
@@ -47,23 +50,18 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
     {
         await using var session = store.QuerySession();
         var stored = await session.Events.FetchStreamAsync(id.Value, token: cancellation);
-        return new Current(Notification.Fold(Notification.Initial, stored.Select(entry => (NotificationEvent)entry.Data)), stored.Count);
+        return new Current(Notification.Fold(Notification.Initial, stored.Select(entry => (NotificationEvent)entry.Data)), stored.Count, []);
     }
 
-    /// <summary>Starts the notification, or finds the one that this cause has made before.</summary>
-    public async Task<Current> BeginAsync(NotificationId id, NotificationRequested request, string? causationId, CancellationToken cancellation)
+    /// <summary>
+    /// The notification that this cause has made before, or a new one. A new one goes into the log together with what
+    /// comes of it: until then the message behind it is not acknowledged, and comes again if this process dies.
+    /// </summary>
+    public async Task<Current> BeginAsync(NotificationId id, NotificationRequested request, CancellationToken cancellation)
     {
-        try
-        {
-            // Begun without a look: nearly every cause is new, and the database refuses a second stream of the same id.
-            var events = Notification.DecideRequest(Notification.Initial, request).Events;
-            await commit.CommitAsync(new PendingAppend(id.Value, 0, events, NextAt: null, Cause.Current(causationId)));
-            return new Current(Notification.Fold(Notification.Initial, events), events.Count);
-        }
-        catch (Exception exception) when (IsConflict(exception))
-        {
-            return await LoadAsync(id, cancellation);
-        }
+        var current = await LoadAsync(id, cancellation);
+        var begun = Notification.DecideRequest(current.State, request).Events;
+        return current with { State = Notification.Fold(current.State, begun), Decided = begun };
     }
 
     /// <summary>Appends what <paramref name="decide"/> says of the newest state, with the timer that its next step needs.</summary>
@@ -74,9 +72,10 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
         for (var conflicts = 0; ; conflicts++)
         {
             var events = decide(current.State);
-            if (events.Count == 0)
-                return events;
-            var append = new PendingAppend(id.Value, current.Version, events, Notification.Fold(current.State, events).NextAt, Cause.Current(causationId));
+            IReadOnlyList<NotificationEvent> all = [.. current.Decided, .. events];
+            if (all.Count == 0)
+                return all;
+            var append = new PendingAppend(id.Value, current.Version, all, Notification.Fold(current.State, events).NextAt, Cause.Current(causationId));
             try
             {
                 await Append.ExecuteAsync(async _ => await commit.CommitAsync(append), cancellation);

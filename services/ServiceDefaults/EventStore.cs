@@ -127,8 +127,14 @@ public static class EventStore
         {
             throw new InvalidOperationException($"ConnectionStrings:EventStore cannot be read: {exception.Message}", exception);
         }
+        // No session state is used, and resetting it would throw away the plans of the append function for every append.
+        var connection = builder.ConnectionStringBuilder;
+        connection.NoResetOnClose = true;
+        if (!connection.ContainsKey("Max Auto Prepare"))
+            connection.MaxAutoPrepare = 100;
+        connection.AutoPrepareMinUsages = 2;
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
-        builder.ConnectionStringBuilder.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=15000";
+        connection.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=15000";
         return builder.Build();
     }
 }

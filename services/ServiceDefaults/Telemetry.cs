@@ -28,15 +28,16 @@ public static class Telemetry
                 .AddRuntimeInstrumentation()
                 .AddMeter("Huzhu.*", "MassTransit", "Npgsql", "Polly")
                 .AddPrometheusExporter())
+            // Recorded even when nobody collects them: the trace would break between the log and the broker without.
             .WithTracing(tracing => tracing
                 .AddSource("Huzhu.*", "MassTransit")
                 .AddAspNetCoreInstrumentation(options => options.Filter = context =>
                     !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
-                .AddHttpClientInstrumentation()
-                .AddNpgsql());
+                .AddHttpClientInstrumentation());
         if (exports)
         {
-            telemetry.UseOtlpExporter();
+            // A span for each statement is costly, and nothing hangs on it.
+            telemetry.WithTracing(tracing => tracing.AddNpgsql()).UseOtlpExporter();
             builder.Logging.AddOpenTelemetry(logging => logging.IncludeFormattedMessage = true);
         }
         return builder;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Marten;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -64,6 +65,9 @@ public static class Timers
 
         private readonly Dictionary<string, ITimerHandler> _handlers = handlers.ToDictionary(handler => handler.Kind);
 
+        /// <summary>Timers that have fired and whose rows go with the next look into the table. One that is forgotten here fires again.</summary>
+        private readonly ConcurrentQueue<Guid> _fired = new();
+
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
             // A timer that takes long holds its own slot, and holds up no other timer.
@@ -96,6 +100,7 @@ public static class Timers
             }
             for (var slot = 0; slot < Slots; slot++)
                 await slots.WaitAsync(CancellationToken.None);
+            await ((Task)TakeAsync(0, CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         private static async Task WaitForSlotsAsync(SemaphoreSlim slots, CancellationToken cancellation)
@@ -117,8 +122,12 @@ public static class Timers
         private async Task<List<(Guid Id, string Kind, Guid Subject)>> TakeAsync(int limit, CancellationToken cancellation)
         {
             var now = time.GetUtcNow();
+            var fired = new List<Guid>();
+            while (_fired.TryDequeue(out var id))
+                fired.Add(id);
             await using var command = database.CreateCommand($"""
-                with due as (select id, due_at from {Name} where due_at <= $1 and kind = any($4) order by due_at limit $3 for update skip locked),
+                with gone as (delete from {Name} where id = any($5)),
+                     due as (select id, due_at from {Name} where due_at <= $1 and kind = any($4) and id <> all($5) order by due_at limit $3 for update skip locked),
                      taken as (update {Name} t set due_at = $2, attempts = attempts + 1 from due where t.id = due.id
                                returning t.id, t.kind, t.subject, due.due_at as was_due_at)
                 select id, kind, subject from taken order by was_due_at
@@ -127,11 +136,20 @@ public static class Timers
             command.Parameters.AddWithValue(now + Lease);
             command.Parameters.AddWithValue(limit);
             command.Parameters.AddWithValue(_handlers.Keys.ToArray());
-            var taken = new List<(Guid, string, Guid)>();
-            await using var reader = await command.ExecuteReaderAsync(cancellation);
-            while (await reader.ReadAsync(cancellation))
-                taken.Add((reader.GetGuid(0), reader.GetString(1), reader.GetGuid(2)));
-            return taken;
+            command.Parameters.AddWithValue(fired);
+            try
+            {
+                var taken = new List<(Guid, string, Guid)>();
+                await using var reader = await command.ExecuteReaderAsync(cancellation);
+                while (await reader.ReadAsync(cancellation))
+                    taken.Add((reader.GetGuid(0), reader.GetString(1), reader.GetGuid(2)));
+                return taken;
+            }
+            catch (Exception)
+            {
+                fired.ForEach(_fired.Enqueue);
+                throw;
+            }
         }
 
         private async Task FireAsync((Guid Id, string Kind, Guid Subject) timer, SemaphoreSlim slots, CancellationToken cancellation)
@@ -139,9 +157,7 @@ public static class Timers
             try
             {
                 await _handlers[timer.Kind].HandleAsync(timer.Subject, cancellation);
-                await using var command = database.CreateCommand($"delete from {Name} where id = $1");
-                command.Parameters.AddWithValue(timer.Id);
-                await command.ExecuteNonQueryAsync(cancellation);
+                _fired.Enqueue(timer.Id);
             }
             catch (Exception exception)
             {

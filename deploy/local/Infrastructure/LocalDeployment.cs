@@ -17,8 +17,8 @@ public sealed record LocalDeploymentOptions
 /// <summary>The whole of Huzhu on this machine: servers, databases, services and tokens.</summary>
 public sealed class LocalDeployment : IAsyncDisposable
 {
-    /// <summary>Connections of all services together, below the server's max_connections of 300.</summary>
-    const int ConnectionsInAll = 240;
+    /// <summary>Connections of all services together: each is a process, and prepares its statements for itself.</summary>
+    const int ConnectionsInAll = 80;
 
     LocalDeployment(LocalInfrastructure infrastructure, ServiceHost services, LocalDescription description)
     {

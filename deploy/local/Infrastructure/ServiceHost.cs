@@ -121,6 +121,10 @@ public sealed class ServiceHost : IAsyncDisposable
             ["Auth__Development__SigningKey"] = options.Keys.Signing,
             ["Logging__LogLevel__Default"] = "Warning",
             ["DOTNET_gcServer"] = "0",
+            // Many processes share few cores here: a thread that spins for work takes the time of one that has some.
+            ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
+            ["DOTNET_TC_CallCountThreshold"] = "100",
+            ["DOTNET_EnableWriteXorExecute"] = "0",
         };
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
         if (service is "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;

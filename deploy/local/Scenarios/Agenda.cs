@@ -3,16 +3,15 @@ using System.Diagnostics;
 namespace Huzhu.Local.Scenarios;
 
 /// <summary>
-/// What people do and when, on the run's clock: each act starts at its second, many at once, and may put others on the
-/// agenda. The run ends with the first act that fails.
+/// What people do and when, on the run's clock: each act starts at its second, whatever the others are waiting for, and
+/// may put others on the agenda. The run ends with the first act that fails.
 /// </summary>
-public sealed class Agenda(int parallelActs) : IDisposable
+public sealed class Agenda
 {
     static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(5);
 
     readonly PriorityQueue<Func<CancellationToken, Task>, (double At, long Order)> _queue = new();
     readonly Lock _lock = new();
-    readonly SemaphoreSlim _slots = new(parallelActs);
     readonly Stopwatch _clock = new();
     readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     long _order;
@@ -52,16 +51,11 @@ public sealed class Agenda(int parallelActs) : IDisposable
         while (!_failed.Task.IsCompleted)
         {
             while (Next() is { } due)
-            {
-                await _slots.WaitAsync(cancellation);
                 _ = ActAsync(due, cancellation);
-            }
             await timer.WaitForNextTickAsync(cancellation);
         }
         await _failed.Task;
     }
-
-    public void Dispose() => _slots.Dispose();
 
     Func<CancellationToken, Task>? Next()
     {
@@ -92,8 +86,6 @@ public sealed class Agenda(int parallelActs) : IDisposable
         finally
         {
             Interlocked.Decrement(ref _pending);
-            if (!cancellation.IsCancellationRequested)
-                _slots.Release();
         }
     }
 }

@@ -16,7 +16,6 @@ namespace Huzhu.Local.Scenarios;
 /// </summary>
 public sealed class ScenarioRunner
 {
-    const int ParallelActs = 512;
     const int ParallelRegistrations = 16;
     static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(45);
     static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
@@ -57,7 +56,7 @@ public sealed class ScenarioRunner
         CheckFolder(options.Out);
 
         var acceptedFile = Path.Combine(options.Out.FullName, "accepted.jsonl");
-        using var agenda = new Agenda(ParallelActs);
+        var agenda = new Agenda();
         using var calls = new ServiceCalls();
         using var accepted = new AcceptedCalls(acceptedFile);
         var runner = new ScenarioRunner(scenario, options, narrator, agenda, calls, accepted);
@@ -126,8 +125,10 @@ public sealed class ScenarioRunner
             });
             await PlayAsync(deployment.Services.Options.Databases, cancellation);
             _accepted.Dispose();
-            return await _narrator.DuringAsync("Checking the four event logs", async _ =>
+            var report = await _narrator.DuringAsync("Checking the four event logs", async _ =>
                 await JudgeAsync(acceptedFile, await counterfactuals, whole, cancellation));
+            deployment.Infrastructure.Run.KeepLogs = report.Invariants.Any(invariant => !invariant.Holds);
+            return report;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -144,7 +145,7 @@ public sealed class ScenarioRunner
     {
         (string Urgency, double Life, double Escalate, double AskAgain)[] scaled =
         [
-            ("lifeThreatening", 2.5, 6, 6), ("health", 4, 10, 8), ("hardship", 5, 16, 10), ("routine", 6, 24, 12),
+            ("lifeThreatening", 12, 24, 20), ("health", 16, 40, 24), ("hardship", 20, 60, 28), ("routine", 24, 80, 32),
         ];
         var address = new Uri(_deployment.Services.BaseAddress("matching"), "v1/policy");
         var current = await _calls.MustAsync(HttpMethod.Get, address, _operator, null, cancellation);

@@ -27,7 +27,7 @@ public sealed class ServiceCalls : IDisposable
 
     readonly HttpClient _client = new(new SocketsHttpHandler
     {
-        MaxConnectionsPerServer = 48,
+        MaxConnectionsPerServer = 256,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
         UseCookies = false,
         UseProxy = false,

@@ -11,7 +11,7 @@ using Marten;
 namespace Huzhu.Notifications.Features;
 
 /// <summary>
-/// Tells one audience one thing: append that it is to be told, make one attempt, append what came of it. Whoever calls
+/// Tells one audience one thing: make one attempt, append that it was to be told and what came of it. Whoever calls
 /// this (a consumer, a timer) lets go of its message or timer only afterwards. A crash in between leads back here with
 /// the same notification id, and the state says what is left to do: the receiver may see the same id twice, nobody is
 /// left untold. One run is one attempt; what comes later comes by a durable timer.
@@ -44,7 +44,7 @@ public sealed class Delivery(
     private async Task TellAsync(NotificationRequested request, string? causationId, CancellationToken cancellation)
     {
         var id = NotificationLog.IdOf(request.CauseId, request.Audience);
-        var current = await log.BeginAsync(id, request, causationId, cancellation);
+        var current = await log.BeginAsync(id, request, cancellation);
         // Ended, or a timer goes on with it: the message has come twice.
         if (current.State is { HasEnded: false, NextAt: null })
             await AttemptAsync(id, current, causationId, cancellation);

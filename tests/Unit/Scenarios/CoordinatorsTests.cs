@@ -54,7 +54,7 @@ public sealed class CoordinatorsTests : IAsyncLifetime
 
     async Task StartAsync(Behaviour behaviour)
     {
-        _agenda = new Agenda(16);
+        _agenda = new Agenda();
         _accepted = new AcceptedCalls(_file);
         _coordinators = await Coordinators.StartAsync(Story(behaviour), _agenda, _calls, _accepted, _book, Cancellation);
         _book.Add(new BookedNeed(Need, Guid.NewGuid(), Request, 0));
@@ -70,7 +70,6 @@ public sealed class CoordinatorsTests : IAsyncLifetime
             await _coordinators.DisposeAsync();
         await _matching.DisposeAsync();
         _accepted?.Dispose();
-        _agenda?.Dispose();
         _calls.Dispose();
         _http.Dispose();
         _end.Dispose();
