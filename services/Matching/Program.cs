@@ -7,7 +7,7 @@ using MassTransit;
 var builder = Hosting.CreateHuzhuBuilder(args, "matching");
 builder.AddEventStore(
     [.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()],
-    Publishing.Map, Setup.Configure);
+    Publishing.Map, Setup.Configure, untold: EventStore.EventsOf<ResponderEvent>());
 builder.AddMatching();
 builder.AddMessaging("matching", bus =>
 {

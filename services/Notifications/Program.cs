@@ -8,7 +8,8 @@ using Huzhu.ServiceDefaults;
 using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
-builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure);
+builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure,
+    untold: [.. EventStore.EventsOf<NotificationEvent>().Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable)])]);
 builder.AddMessaging("notifications", bus =>
 {
     bus.AddConsumer<TellOfOfferConsumer, TellOfOfferConsumerDefinition>();

@@ -20,7 +20,7 @@ builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, optio
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-});
+}, untold: [typeof(NeedStateRecorded)]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
 var app = builder.Build();

@@ -27,8 +27,9 @@ public static class EventStore
     /// <param name="eventTypes">Every event type of the service; <see cref="EventsOf{T}"/> finds those of one stream.</param>
     /// <param name="publish">The service's <c>Publishing.Map</c>: what each stored event tells the other services.</param>
     /// <param name="configure">Projections, extra tables and indexes of the service.</param>
+    /// <param name="untold">Event types that tell the other services nothing and are many: the relay does not read them.</param>
     public static IHostApplicationBuilder AddEventStore(this IHostApplicationBuilder builder,
-        IEnumerable<Type> eventTypes, PublishMap publish, Action<StoreOptions>? configure = null)
+        IReadOnlyCollection<Type> eventTypes, PublishMap publish, Action<StoreOptions>? configure = null, IReadOnlyCollection<Type>? untold = null)
     {
         var dataSource = BuildDataSource(builder.Configuration);
         var wakeup = new RelayWakeup(dataSource);
@@ -72,6 +73,8 @@ public static class EventStore
         {
             subscription.Name = "Relay";
             subscription.Options.BatchSize = 500;
+            foreach (var told in untold is null ? [] : eventTypes.Except(untold))
+                subscription.IncludeType(told);
         })
         .AddAsyncDaemon(DaemonMode.HotCold);
         if (AppliesSchema(builder))
@@ -92,8 +95,8 @@ public static class EventStore
     }
 
     /// <summary>Every event of one stream: the sealed records that derive from <typeparamref name="T"/>.</summary>
-    public static IEnumerable<Type> EventsOf<T>() =>
-        typeof(T).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(T)));
+    public static IReadOnlyList<Type> EventsOf<T>() =>
+        [.. typeof(T).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(T)))];
 
     /// <summary>
     /// Marks the events of an append with what caused them, so that a trace goes on from the log and an auditor can
@@ -133,8 +136,9 @@ public static class EventStore
         if (!connection.ContainsKey("Max Auto Prepare"))
             connection.MaxAutoPrepare = 100;
         connection.AutoPrepareMinUsages = 2;
+        // Every statement is a look-up by key, whose plan does not depend on the key.
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
-        connection.Options ??= "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=15000";
+        connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000";
         return builder.Build();
     }
 }

@@ -15,7 +15,7 @@ namespace Huzhu.ServiceDefaults;
 /// </summary>
 public static class Messaging
 {
-    private const ushort Prefetch = 64;
+    private const ushort Prefetch = 128;
 
     /// <param name="service">The service's name, in lower case: the prefix of its queues.</param>
     /// <param name="addConsumers">Adds the consumers with their definitions.</param>

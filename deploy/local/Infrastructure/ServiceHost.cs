@@ -125,6 +125,7 @@ public sealed class ServiceHost : IAsyncDisposable
             ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
             ["DOTNET_TC_CallCountThreshold"] = "100",
             ["DOTNET_EnableWriteXorExecute"] = "0",
+            ["DOTNET_GCgen0size"] = "4000000",
         };
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
         if (service is "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;

@@ -58,24 +58,59 @@ public sealed class Tables : IProjection
 
     public static int RankOf(Urgency urgency) => (int)Urgency.LifeThreatening - (int)urgency;
 
+    /// <summary>
+    /// One statement for each kind of change, however many events the transaction carries: the decision loop's commits
+    /// are large, and their statements run one after the other.
+    /// </summary>
     public Task ApplyAsync(IDocumentOperations operations, IReadOnlyList<IEvent> events, CancellationToken cancellation)
     {
+        var held = new List<(Guid Responder, PlaceHeld Place)>();
+        var released = new List<Guid>();
+        var needs = new Dictionary<Guid, NeedChanges>();
         foreach (var stored in events)
-            Apply(operations, stored.StreamId, stored.Data);
+        {
+            var stream = stored.StreamId;
+            switch (stored.Data)
+            {
+                case ResponderEvent change:
+                    ApplyToResponder(operations, stream, change, held, released);
+                    break;
+                case MatchEvent change:
+                    if (!needs.TryGetValue(stream, out var need))
+                        needs[stream] = need = new NeedChanges();
+                    need.Take(change);
+                    break;
+            }
+        }
+        if (held.Count > 0)
+            operations.QueueSqlCommand($"""
+                insert into {Offers} (offer_id, need_id, responder_id, held_at, holds_place)
+                select *, true from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::timestamptz[])
+                """,
+                Array(held, row => row.Place.OfferId.Value), Array(held, row => row.Place.NeedId.Value), Array(held, row => row.Responder), Array(held, row => row.Place.At.ToUniversalTime()));
+        if (released.Count > 0)
+            operations.QueueSqlCommand($"update {Offers} set holds_place = false where offer_id = any(?::uuid[])", released.ToArray());
+        Write(operations, needs);
         return Task.CompletedTask;
     }
 
-    private static void Apply(IDocumentOperations to, Guid stream, object change)
+    private static void ApplyToResponder(IDocumentOperations to, Guid responder, ResponderEvent change, List<(Guid, PlaceHeld)> held, List<Guid> released)
     {
         switch (change)
         {
+            case PlaceHeld place:
+                held.Add((responder, place));
+                break;
+            case PlaceReleased place:
+                released.Add(place.OfferId.Value);
+                break;
             case ResponderListed listed:
                 to.QueueSqlCommand($"insert into {Responders} (id, profile, opening, directory_version) values (?, ?::jsonb, ?, ?)",
-                    stream, JsonSerializer.Serialize(listed.Profile, Json), listed.Opening.ToString(), listed.DirectoryVersion);
+                    responder, JsonSerializer.Serialize(listed.Profile, Json), listed.Opening.ToString(), listed.DirectoryVersion);
                 break;
             case ResponderUpdated updated:
                 to.QueueSqlCommand($"update {Responders} set profile = ?::jsonb, directory_version = ? where id = ?",
-                    JsonSerializer.Serialize(updated.Profile, Json), updated.DirectoryVersion, stream);
+                    JsonSerializer.Serialize(updated.Profile, Json), updated.DirectoryVersion, responder);
                 break;
             case ResponderClosed closed:
                 Open(Opening.Closed, closed.DirectoryVersion);
@@ -89,46 +124,88 @@ public sealed class Tables : IProjection
             case ResponderWithdrawn withdrawn:
                 Open(Opening.Withdrawn, withdrawn.DirectoryVersion);
                 break;
-            case PlaceHeld held:
-                to.QueueSqlCommand($"insert into {Offers} (offer_id, need_id, responder_id, held_at, holds_place) values (?, ?, ?, ?, true)",
-                    held.OfferId.Value, held.NeedId.Value, stream, held.At);
-                break;
-            case PlaceReleased released:
-                to.QueueSqlCommand($"update {Offers} set holds_place = false where offer_id = ?", released.OfferId.Value);
-                break;
-            case NeedReceived received:
-                Need(received.Need);
-                break;
-            case NeedReopened reopened:
-                Need(reopened.Need);
-                break;
-            case NeedUrgencyRaised raised:
-                to.QueueSqlCommand($"update {Needs} set urgency_rank = ? where need_id = ?", RankOf(raised.Urgency), stream);
-                break;
-            case NeedWaits waits:
-                Backlog("waiting", waits.Reason, waits.At);
-                break;
-            case NeedEscalated escalated:
-                Backlog("escalated", escalated.Reason, escalated.At);
-                break;
-            case OfferMade { NewlyOffered: true } or NeedHeld:
-                to.QueueSqlCommand($"update {Needs} set backlog = null, reason = null, since = null where need_id = ? and backlog is not null", stream);
-                break;
-            case NeedCancelled or NeedConfirmed or HelpCompleted { Remaining: 0 }:
-                to.QueueSqlCommand($"update {Needs} set backlog = null, reason = null, since = null, is_over = true where need_id = ?", stream);
-                break;
         }
 
         void Open(Opening opening, long version) =>
-            to.QueueSqlCommand($"update {Responders} set opening = ?, directory_version = ? where id = ?", opening.ToString(), version, stream);
+            to.QueueSqlCommand($"update {Responders} set opening = ?, directory_version = ? where id = ?", opening.ToString(), version, responder);
+    }
 
-        void Backlog(string state, string reason, DateTimeOffset since) =>
-            to.QueueSqlCommand($"update {Needs} set backlog = ?, reason = ?, since = ? where need_id = ?", state, reason, since, stream);
+    private static void Write(IDocumentOperations to, Dictionary<Guid, NeedChanges> changes)
+    {
+        var received = changes.Values.Select(change => change.Need).OfType<Need>().ToList();
+        if (received.Count > 0)
+            to.QueueSqlCommand($"""
+                insert into {Needs} (need_id, person_id, need, urgency_rank, submitted_at, is_over)
+                select id, person, need::jsonb, rank, submitted, false
+                from unnest(?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[]) as new (id, person, need, rank, submitted)
+                on conflict (need_id) do update set is_over = false
+                """,
+                Array(received, need => need.NeedId.Value), Array(received, need => need.PersonId.Value), Array(received, need => JsonSerializer.Serialize(need, Json)),
+                Array(received, need => RankOf(need.Urgency)), Array(received, need => need.SubmittedAt.ToUniversalTime()));
 
-        void Need(Need need) => to.QueueSqlCommand($"""
-            insert into {Needs} (need_id, person_id, need, urgency_rank, submitted_at, is_over) values (?, ?, ?::jsonb, ?, ?, false)
-            on conflict (need_id) do update set is_over = false
-            """,
-            stream, need.PersonId.Value, JsonSerializer.Serialize(need, Json), RankOf(need.Urgency), need.SubmittedAt.ToUniversalTime());
+        var changed = changes.Where(change => change.Value.ChangesRow).ToList();
+        // A need that was never in the backlog keeps its row as it is.
+        if (changed.Count > 0)
+            to.QueueSqlCommand($"""
+                update {Needs} n set
+                    urgency_rank = coalesce(c.rank, n.urgency_rank), is_over = coalesce(c.over, n.is_over),
+                    backlog = case when c.moved then c.backlog else n.backlog end,
+                    reason = case when c.moved then c.reason else n.reason end,
+                    since = case when c.moved then c.since else n.since end
+                from unnest(?::uuid[], ?::int[], ?::boolean[], ?::boolean[], ?::text[], ?::text[], ?::timestamptz[]) as c (id, rank, over, moved, backlog, reason, since)
+                where n.need_id = c.id and (c.rank is not null or c.over is not null or c.backlog is not null or n.backlog is not null)
+                """,
+                Array(changed, change => change.Key), Array(changed, change => change.Value.Rank), Array(changed, change => change.Value.IsOver),
+                Array(changed, change => change.Value.Moved), Array(changed, change => change.Value.Backlog), Array(changed, change => change.Value.Reason),
+                Array(changed, change => change.Value.Since));
+    }
+
+    private static TValue[] Array<T, TValue>(List<T> rows, Func<T, TValue> value) => [.. rows.Select(value)];
+
+    /// <summary>What the events of one match, taken together, change of its need's row.</summary>
+    private sealed class NeedChanges
+    {
+        public Need? Need { get; private set; }
+        public int? Rank { get; private set; }
+        public bool? IsOver { get; private set; }
+        /// <summary>Whether it went into the backlog or out of it.</summary>
+        public bool Moved { get; private set; }
+        public string? Backlog { get; private set; }
+        public string? Reason { get; private set; }
+        public DateTimeOffset? Since { get; private set; }
+
+        public bool ChangesRow => Moved || Rank is not null || IsOver is true;
+
+        public void Take(MatchEvent change)
+        {
+            switch (change)
+            {
+                case NeedReceived received:
+                    (Need, IsOver) = (received.Need, null);
+                    break;
+                case NeedReopened reopened:
+                    (Need, IsOver) = (reopened.Need, null);
+                    break;
+                case NeedUrgencyRaised raised:
+                    Rank = RankOf(raised.Urgency);
+                    break;
+                case NeedWaits waits:
+                    Move("waiting", waits.Reason, waits.At);
+                    break;
+                case NeedEscalated escalated:
+                    Move("escalated", escalated.Reason, escalated.At);
+                    break;
+                case OfferMade { NewlyOffered: true } or NeedHeld:
+                    Move(null, null, null);
+                    break;
+                case NeedCancelled or NeedConfirmed or HelpCompleted { Remaining: 0 }:
+                    Move(null, null, null);
+                    IsOver = true;
+                    break;
+            }
+        }
+
+        private void Move(string? backlog, string? reason, DateTimeOffset? since) =>
+            (Moved, Backlog, Reason, Since) = (true, backlog, reason, since?.ToUniversalTime());
     }
 }

@@ -23,7 +23,7 @@ public sealed class RecordMatchConsumer(MatchRecords records) : IConsumer<NeedSt
 public sealed class RecordMatchConsumerDefinition : ConsumerDefinition<RecordMatchConsumer>
 {
     /// <summary>As many as are fetched at once: they are committed together.</summary>
-    public RecordMatchConsumerDefinition() => ConcurrentMessageLimit = 64;
+    public RecordMatchConsumerDefinition() => ConcurrentMessageLimit = 128;
 }
 
 public sealed class UnknownNeedException(string message) : Exception(message);
