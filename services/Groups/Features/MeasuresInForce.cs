@@ -12,7 +12,7 @@ namespace Huzhu.Groups.Features;
 public sealed class MeasuresInForce
 {
     private static readonly string IdsInForce =
-        $"select id from {EventStore.Schema}.mt_doc_measureview where data ->> 'phase' = '{nameof(MeasurePhase.InForce)}' order by id";
+        $"select id from {EventStore.Schema}.mt_doc_measureview where data ->> 'phase' = '{Words.Of(MeasurePhase.InForce)}' order by id";
 
     // A measure's area never changes, and it can have ten thousand points.
     private readonly ConcurrentDictionary<Guid, MeasureInForce> _known = new();
