@@ -35,8 +35,7 @@ public sealed class LocalDeployment : IAsyncDisposable
     public static async Task<LocalDeployment> StartAsync(LocalDeploymentOptions options, CancellationToken cancellation = default)
     {
         var repository = Repository.Find();
-        await Builds.Services.EnsureAsync(repository, options.Narrator, cancellation);
-        var infrastructure = await LocalInfrastructure.StartAsync(options.Kind, options.Narrator, repository, cancellation);
+        var infrastructure = await BuildAndStartServersAsync(options, repository, cancellation);
         try
         {
             var what = options.Replicas == 1 ? "Starting the four services" : $"Starting the four services, {options.Replicas} of each";
@@ -67,6 +66,25 @@ public sealed class LocalDeployment : IAsyncDisposable
             if (infrastructure.Run.KeepLogs) options.Narrator.Say($"The logs are kept in {infrastructure.Run.KeptLogsFolder}.");
             throw;
         }
+    }
+
+    /// <summary>Installing and starting the servers mostly waits, and compiling does not: both at once.</summary>
+    static async Task<LocalInfrastructure> BuildAndStartServersAsync(LocalDeploymentOptions options, Repository repository, CancellationToken cancellation)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var starting = LocalInfrastructure.StartAsync(options.Kind, options.Narrator.Beside(), repository, both.Token);
+        try
+        {
+            await Builds.Services.EnsureAsync(repository, options.Narrator, both.Token);
+        }
+        catch
+        {
+            await both.CancelAsync();
+            await ((Task)starting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (starting.IsCompletedSuccessfully) await (await starting).DisposeAsync();
+            throw;
+        }
+        return await starting;
     }
 
     public async ValueTask DisposeAsync()

@@ -41,6 +41,9 @@ public sealed class Narrator
         return new Narrator(console, moves);
     }
 
+    /// <summary>For work beside other work that has a moving bar: lines only, because there can be one bar.</summary>
+    public Narrator Beside() => new(_console, moves: false);
+
     public void Say(string sentence) => _console?.WriteLine(sentence);
 
     public void Write(Spectre.Console.Rendering.IRenderable what) => _console?.Write(what);
