@@ -80,7 +80,7 @@ public static class WDistrict
             StartsAt: new DateTimeOffset(2022, 3, 1, 0, 0, 0, TimeSpan.FromHours(8)),
             openDays, lockdownDays, recoveryDays,
             FollowUpDays: 24,
-            SecondsPerDay: Math.Max(20, size / 29.0) / (openDays + lockdownDays + recoveryDays),
+            SecondsPerDay: Math.Max(20, size / 26.0) / (openDays + lockdownDays + recoveryDays),
             FollowUpSecondsPerDay: 0.5,
             PatienceDays: 7);
 
@@ -292,27 +292,29 @@ public static class WDistrict
         return requests;
     }
 
-    /// <summary>Two fifths in the open weeks, two fifths in the lockdown with a crest in its second and third week, a fifth afterwards.</summary>
+    const double OpenShare = 0.36, LockdownShare = 0.47, RecoveryShare = 0.17;
+
+    /// <summary>When a need arrives: the lockdown's share has its crest from the second to the fourth week.</summary>
     static double ArrivalDay(Random random, Calendar calendar, int number, int size)
     {
         var share = (number + random.NextDouble()) / (size + 1);
-        if (share < 0.4)
-            return share / 0.4 * calendar.OpenDays;
-        if (share < 0.8)
+        if (share < OpenShare)
+            return share / OpenShare * calendar.OpenDays;
+        if (share < OpenShare + LockdownShare)
         {
-            // A tenth in the first week, seven tenths from the second to the fourth, little at the end: people stop asking.
-            var t = (share - 0.4) / 0.4;
+            // An eighth in the first week, three fifths from the second to the fourth, less at the end: people stop asking.
+            var t = (share - OpenShare) / LockdownShare;
             var days = t switch
             {
-                < 0.10 => t / 0.10 * 7,
-                < 0.80 => 7 + (t - 0.10) / 0.70 * 21,
-                < 0.95 => 28 + (t - 0.80) / 0.15 * 7,
-                _ => 35 + (t - 0.95) / 0.05 * 7,
+                < 0.125 => t / 0.125 * 7,
+                < 0.725 => 7 + (t - 0.125) / 0.60 * 21,
+                < 0.90 => 28 + (t - 0.725) / 0.175 * 7,
+                _ => 35 + (t - 0.90) / 0.10 * 7,
             };
             return calendar.ClosureDay + days / 42 * calendar.LockdownDays;
         }
         // The last two days bring nothing new, so that the last offers are answered within the phase.
-        return calendar.ReopeningDay + (share - 0.8) / 0.2 * (calendar.RecoveryDays - 2);
+        return calendar.ReopeningDay + (share - OpenShare - LockdownShare) / RecoveryShare * (calendar.RecoveryDays - 2);
     }
 
     /// <summary>In ordinary weeks most help is a lasting arrangement; in a lockdown it is mostly a delivery.</summary>
