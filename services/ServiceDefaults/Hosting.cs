@@ -8,7 +8,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 using Scalar.AspNetCore;
 
@@ -21,9 +20,6 @@ public static class Hosting
     public static WebApplicationBuilder CreateHuzhuBuilder(string[] args, string service)
     {
         var builder = WebApplication.CreateBuilder(args);
-        // Marten logs each failed statement with its parameters and then throws. Conflicts are part of the design, and the
-        // exception reaches whoever can say something about it.
-        builder.Logging.AddFilter("Marten.IDocumentStore", LogLevel.Critical);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(25));
         builder.Services.ConfigureHttpJsonOptions(options =>

@@ -1,10 +1,15 @@
+using Huzhu.Benchmarks;
+
 // Every benchmark registers itself here: its name on the command line, and what it runs.
-var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal);
+var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
+{
+    ["decide"] = DecideBenchmark.RunAsync,
+};
 
 var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));
 if (name is null)
 {
-    Console.WriteLine(benchmarks.Count == 0 ? "There are no benchmarks yet." : "Benchmarks:");
+    Console.WriteLine("Benchmarks:");
     foreach (var known in benchmarks.Keys.Order(StringComparer.Ordinal)) Console.WriteLine($"  {known}");
     return 0;
 }

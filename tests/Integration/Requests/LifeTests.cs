@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Matching.V1;
 using Huzhu.Contracts.Requests.V1;
-using RabbitMQ.Client;
+using Huzhu.TestKit;
 using Xunit;
 using static Huzhu.Tests.Integration.Requests.RequestsFixture;
 
@@ -77,20 +77,9 @@ public sealed class LifeTests(RequestsFixture requests)
         await requests.MatchingSaysAsync(request, 1, NeedState.Waiting);
         await requests.StateAsync(request, "waiting");
 
-        var factory = new ConnectionFactory { Uri = new Uri(requests.Broker) };
-        await using var connection = await factory.CreateConnectionAsync(TestContext.Current.CancellationToken);
-        await EventuallyAsync("the message in the error queue", async () =>
-        {
-            // Asking for a queue that is not there yet closes the channel.
-            await using var channel = await connection.CreateChannelAsync(cancellationToken: TestContext.Current.CancellationToken);
-            if (!await ExistsAsync(connection, "requests-record-match_error"))
-                return (false, null);
-            var message = await channel.BasicGetAsync("requests-record-match_error", autoAck: true, TestContext.Current.CancellationToken);
-            if (message is null)
-                return (false, null);
-            var reason = System.Text.Encoding.UTF8.GetString((byte[])message.BasicProperties.Headers!["MT-Fault-Message"]!);
-            return (reason.Contains("request-not-found") && reason.Contains(unknown.NeedId.ToString()), JsonValue.Create(reason));
-        });
+        var reason = await SetAside.TakeReasonAsync(requests.Broker, "requests-record-match_error", TestContext.Current.CancellationToken);
+        Assert.Contains("request-not-found", reason);
+        Assert.Contains(unknown.NeedId.ToString(), reason);
     }
 
     [Fact]
@@ -218,20 +207,6 @@ public sealed class LifeTests(RequestsFixture requests)
         var (status, problem, _) = await requests.SendAsync(HttpMethod.Post, $"/v1/requests/{Guid.NewGuid()}/{verb}", new { reason = "mistake" });
         Assert.Equal((404, "request-not-found"), (status, (string?)problem!["code"]));
         Assert.Equal(403, (await requests.SendAsync(HttpMethod.Post, $"/v1/requests/{Guid.NewGuid()}/{verb}", new { reason = "mistake" }, role: "auditor")).Status);
-    }
-
-    private static async Task<bool> ExistsAsync(IConnection connection, string queue)
-    {
-        try
-        {
-            await using var channel = await connection.CreateChannelAsync(cancellationToken: TestContext.Current.CancellationToken);
-            await channel.QueueDeclarePassiveAsync(queue, TestContext.Current.CancellationToken);
-            return true;
-        }
-        catch (RabbitMQ.Client.Exceptions.OperationInterruptedException)
-        {
-            return false;
-        }
     }
 
     private async Task<JsonNode> FulfilledAsync(DateTimeOffset? at = null)

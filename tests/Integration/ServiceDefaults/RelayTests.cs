@@ -108,22 +108,6 @@ public sealed class RelayTests(Servers servers)
         var good = await service.AppendAsync("good");
         await Received.UntilAsync(() => service.Received.Messages.Any(message => message.Stream == good), "the good message is consumed");
 
-        await using var connection = await new ConnectionFactory { Uri = new Uri(broker) }.CreateConnectionAsync(TestContext.Current.CancellationToken);
-        BasicGetResult? aside = null;
-        for (var tries = 0; aside is null && tries < 200; tries++)
-        {
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-            // The queue is made with the first message that is set aside; asking before that ends the channel.
-            await using var channel = await connection.CreateChannelAsync(cancellationToken: TestContext.Current.CancellationToken);
-            try
-            {
-                aside = await channel.BasicGetAsync("sample-sample_error", autoAck: true, TestContext.Current.CancellationToken);
-            }
-            catch (RabbitMQ.Client.Exceptions.OperationInterruptedException)
-            {
-            }
-        }
-        Assert.NotNull(aside);
-        Assert.Equal("poison", System.Text.Encoding.UTF8.GetString((byte[])aside.BasicProperties.Headers!["MT-Fault-Message"]!));
+        Assert.Equal("poison", await SetAside.TakeReasonAsync(broker, "sample-sample_error", TestContext.Current.CancellationToken));
     }
 }
