@@ -197,12 +197,12 @@ public static class Haiti2010
             return index == rows.Count ? (days[^1] + length) / 2 : (days[index - 1] + days[index]) / 2;
         }
         var (closure, reopening) = (Before(ClosureShare), Before(ReopeningShare));
-        var seconds = Math.Clamp(needCount / 30.0, 12, Math.Max(100, needCount / 45.0));
+        var seconds = Math.Clamp(needCount / 15.0, 20, Math.Max(200, needCount / 26.0));
         var secondsPerDay = seconds / length;
         return new Calendar(rows[0].ReportedAt, closure, Math.Max(reopening - closure, 1e-6), Math.Max(length - reopening, 1e-6),
-            FollowUpDays: 8 / secondsPerDay, SecondsPerDay: secondsPerDay, FollowUpSecondsPerDay: secondsPerDay,
+            FollowUpDays: 16 / secondsPerDay, SecondsPerDay: secondsPerDay, FollowUpSecondsPerDay: secondsPerDay,
             // As many seconds as w-district's patience: what is measured is the same in both.
-            PatienceDays: 8 / secondsPerDay);
+            PatienceDays: 16 / secondsPerDay);
     }
 
     static ScenarioRequest BuildRequest(int seed, Row row, double day, Calendar calendar)
@@ -219,6 +219,9 @@ public static class Haiti2010
             AfterHelp: random.Happens(0.3) ? AfterHelp.Confirms : AfterHelp.Silent);
     }
 
+    /// <summary>The files know no sub-districts; the directory wants to know one for every site.</summary>
+    const string WholeArea = "whole area";
+
     static List<ScenarioResponder> BuildResponders(int seed, List<Row> services, int needCount)
     {
         var providerCount = services.Count(row => row.Codes.Contains("7d"));
@@ -234,7 +237,7 @@ public static class Haiti2010
                 kinds = GivenKinds["7"];
             return new ScenarioResponder(
                 Seeded.Id(seed, $"haiti service {row.Serial}"), isProvider, isProvider ? $"Clinic {row.Serial}" : $"Service {row.Serial}",
-                isProvider ? "hospital or clinic" : "other service", "", [new ScenarioSite(row.Place, "")],
+                isProvider ? "hospital or clinic" : "other service", "", [new ScenarioSite(row.Place, WholeArea)],
                 RadiusMetres: null, SubDistricts: [], kinds, [DeliveryMode.Offline, DeliveryMode.Online], [],
                 isProvider ? providerCapacity : groupCapacity, ZonePermit: false, LeaderHasDisability: null);
         })];
