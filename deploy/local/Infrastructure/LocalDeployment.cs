@@ -17,7 +17,7 @@ public sealed record LocalDeploymentOptions
 /// <summary>The whole of Huzhu on this machine: servers, databases, services and tokens.</summary>
 public sealed class LocalDeployment : IAsyncDisposable
 {
-    /// <summary>Connections of all services together: each is a process, and prepares its statements for itself.</summary>
+    /// <summary>Connections of all services together: each is a process, with plans of its own.</summary>
     const int ConnectionsInAll = 80;
 
     LocalDeployment(LocalInfrastructure infrastructure, ServiceHost services, LocalDescription description)

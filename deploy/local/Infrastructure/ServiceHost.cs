@@ -123,8 +123,10 @@ public sealed class ServiceHost : IAsyncDisposable
             ["DOTNET_gcServer"] = "0",
             // Many processes share few cores here: a thread that spins for work takes the time of one that has some.
             ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
+            // And compiling is most of what a process does in its first minute: less is compiled twice, and what is compiled costs less.
             ["DOTNET_TC_CallCountThreshold"] = "100",
             ["DOTNET_EnableWriteXorExecute"] = "0",
+            // The least size of the youngest generation, 64 MB, so that it is collected less often. Hexadecimal, as all numbers here.
             ["DOTNET_GCgen0size"] = "4000000",
         };
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;

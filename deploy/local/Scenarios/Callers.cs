@@ -136,5 +136,4 @@ public sealed class Callers
 
     void AfterDays(double days, Func<CancellationToken, Task> act) =>
         _agenda.At(_scenario.Calendar.SecondsAt(_scenario.Calendar.DayAt(_agenda.Now) + days), act);
-
 }
