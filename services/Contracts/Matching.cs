@@ -13,7 +13,10 @@ public sealed record NeedStateChanged(
     NeedId NeedId, RequestId RequestId, long Version, NeedState State, OfferId? OfferId, ResponderId? ResponderId,
     string? Reason, int RemainingQuantity, DateTimeOffset At);
 
-/// <summary>One responder is asked to take one need. Whoever tells it must do so before <paramref name="ExpiresAt"/>.</summary>
+/// <summary>
+/// One responder is asked to take one need. Whoever tells it must do so before <paramref name="ExpiresAt"/>; from then on
+/// the responder has as long to answer as from <paramref name="At"/> to <paramref name="ExpiresAt"/>.
+/// </summary>
 /// <param name="DistanceMetres">Great-circle distance to the nearest open site; null for online help.</param>
 /// <param name="ParallelOffers">How many responders are asked at the same time; the first to accept gets the need.</param>
 public sealed record OfferMade(

@@ -57,9 +57,14 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
     /// The notification that this cause has made before, or a new one. A new one goes into the log together with what
     /// comes of it: until then the message behind it is not acknowledged, and comes again if this process dies.
     /// </summary>
-    public async Task<Current> BeginAsync(NotificationId id, NotificationRequested request, CancellationToken cancellation)
+    public async Task<Current> BeginAsync(NotificationId id, NotificationRequested request, CancellationToken cancellation) =>
+        Begin(await LoadAsync(id, cancellation), request);
+
+    /// <summary>The same without reading: for a message that will not be sent, so that a conflict tells soon enough that it is a repeat.</summary>
+    public static Current BeginUnread(NotificationRequested request) => Begin(new Current(Notification.Initial, 0, []), request);
+
+    private static Current Begin(Current current, NotificationRequested request)
     {
-        var current = await LoadAsync(id, cancellation);
         var begun = Notification.DecideRequest(current.State, request).Events;
         return current with { State = Notification.Fold(current.State, begun), Decided = begun };
     }

@@ -9,7 +9,7 @@ using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
 builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure,
-    untold: [.. EventStore.EventsOf<NotificationEvent>().Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable)])]);
+    untold: [.. EventStore.EventsOf<NotificationEvent>().Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable), typeof(NotificationDropped)])]);
 builder.AddMessaging("notifications", bus =>
 {
     bus.AddConsumer<TellOfOfferConsumer, TellOfOfferConsumerDefinition>();

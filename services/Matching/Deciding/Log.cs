@@ -149,15 +149,12 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
 
     private static void ScheduleTimers(IDocumentOperations session, NeedId needId, MatchPart match, Situation situation)
     {
-        foreach (var expiresAt in match.Events.Select(change => (change.Event as OfferMade)?.ExpiresAt).Distinct())
-        {
-            if (expiresAt is { } at)
-                session.Schedule(OfferExpiry, needId.Value, at);
-        }
+        // Decisions are made in whole milliseconds: a timer that fires within the same one would come to nothing.
+        var later = TimeSpan.FromMilliseconds(2);
+        var begun = match.Events.Select(change => change.Event switch { OfferMade made => made.OfferId, OfferSent sent => sent.OfferId, _ => (OfferId?)null }).OfType<OfferId>();
+        foreach (var endsAt in begun.Select(id => match.State.Find(id)!).Where(offer => offer.IsOpen).Select(offer => offer.EndsAt).Distinct())
+            session.Schedule(OfferExpiry, needId.Value, endsAt + later);
         if (match.State.State is NeedState.Waiting && match.Events.Exists(change => change.Event is NeedWaits or NeedUrgencyRaised))
-        {
-            // Decisions are made in whole milliseconds: a timer that fires within the same one would come to nothing.
-            session.Schedule(Escalation, needId.Value, match.State.EscalatesAt(situation.Policy.Policy).AddMilliseconds(2));
-        }
+            session.Schedule(Escalation, needId.Value, match.State.EscalatesAt(situation.Policy.Policy) + later);
     }
 }

@@ -16,13 +16,14 @@ public sealed record NeedUrgencyRaised(Urgency Urgency, DateTimeOffset At) : Mat
 /// <summary>One responder is asked, and one of its places is held while it thinks.</summary>
 /// <param name="Quantity">What is still to be done, and so is asked for.</param>
 /// <param name="NewlyOffered">No other offer was open: this one changed where the need stands.</param>
+/// <param name="ExpiresAt">Until then the responder must have been told; its own time to answer begins when it is.</param>
 public sealed record OfferMade(
     OfferId OfferId, RequestId RequestId, ResponderId ResponderId, ResponderKind ResponderKind, string Kind, DeliveryMode Mode,
     int Quantity, Urgency Urgency, IReadOnlyList<CommunicationNeed> Communication, string? SubDistrict, int ParallelOffers,
     bool NewlyOffered, DateTimeOffset ExpiresAt, Explanation Explanation, DateTimeOffset At) : MatchEvent(At);
 
-/// <summary>The offer reached the responder, as far as the channel can tell.</summary>
-public sealed record OfferSent(OfferId OfferId, string Channel, DateTimeOffset At) : MatchEvent(At);
+/// <summary>The offer reached the responder, as far as the channel can tell, and the responder's time to answer runs.</summary>
+public sealed record OfferSent(OfferId OfferId, string Channel, DateTimeOffset ExpiresAt, DateTimeOffset At) : MatchEvent(At);
 
 /// <summary>The responder takes the need; nobody else can any more.</summary>
 public sealed record OfferAccepted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At) : MatchEvent(At);
@@ -34,11 +35,11 @@ public abstract record OfferEnding(OfferId OfferId, RequestId RequestId, Respond
 public sealed record OfferDeclined(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DeclineReason Reason, DateTimeOffset At)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
-/// <summary>The responder stayed silent until the offer's life was over.</summary>
+/// <summary>The responder had been told and stayed silent until its time was over.</summary>
 public sealed record OfferExpired(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DateTimeOffset At)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
-/// <summary>No channel could carry the offer to the responder. Not a decline.</summary>
+/// <summary>The offer did not reach the responder: no channel could carry it, or nobody told it in time. Not a decline.</summary>
 public sealed record OfferUndeliverable(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
@@ -103,8 +104,9 @@ public static class RevocationReasons
 
 public enum OfferStatus { Made, Sent, Accepted, Started, Done, Declined, Expired, Undeliverable, Superseded, Revoked, Released, Disputed }
 
+/// <param name="ExpiresAt">Until it has been told: by when it must be. Afterwards: by when it must be answered.</param>
 public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind ResponderKind, OfferStatus Status, DateTimeOffset MadeAt,
-    DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause, Explanation Explanation)
+    DateTimeOffset? ToldAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause, Explanation Explanation)
 {
     /// <summary>The responder may still say yes or no.</summary>
     public bool IsOpen => Status is OfferStatus.Made or OfferStatus.Sent;
@@ -113,6 +115,18 @@ public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind Re
     public bool IsTaken => Status is OfferStatus.Accepted or OfferStatus.Started;
 
     public bool HoldsPlace => IsOpen || IsTaken;
+
+    /// <summary>Nobody came to tell the responder in time: what a surge or an outage here did is not held against it.</summary>
+    public bool WasNeverTold => Status is OfferStatus.Undeliverable && EndedBecause == Contracts.Notifications.V1.OfferUndeliverable.TooLate;
+
+    /// <summary>How long the responder may think, once it has been told.</summary>
+    public TimeSpan Life => ExpiresAt - (ToldAt ?? MadeAt);
+
+    /// <summary>
+    /// When nothing more can be expected of the offer. One that has not been told is waited for as long again: whoever
+    /// tells it says so itself when it is too late, so that this is for what gets lost on the way.
+    /// </summary>
+    public DateTimeOffset EndsAt => Status is OfferStatus.Made ? ExpiresAt + Life : ExpiresAt;
 }
 
 /// <summary>One need on its way to a responder.</summary>
@@ -143,7 +157,7 @@ public sealed record MatchState(
 
     /// <summary>So many have not taken it that only humans go on.</summary>
     public bool IsExhausted(Policy policy) =>
-        Offers.Count(offer => offer.Status is OfferStatus.Declined or OfferStatus.Expired or OfferStatus.Undeliverable)
+        Offers.Count(offer => offer.Status is OfferStatus.Declined or OfferStatus.Expired or OfferStatus.Undeliverable && !offer.WasNeverTold)
         >= policy.MaxUnansweredOffersPerNeed;
 
     public DateTimeOffset EscalatesAt(Policy policy) => Need!.SubmittedAt + TimeSpan.FromSeconds(policy.For(Urgency).EscalateAfterSeconds);
@@ -161,7 +175,7 @@ public sealed record MatchState(
                 continue;
             if (offer.HoldsPlace)
                 return ExclusionReasons.AlreadyOffered;
-            if (offer.Status is OfferStatus.Expired or OfferStatus.Undeliverable
+            if (offer.Status is OfferStatus.Expired or OfferStatus.Undeliverable && !offer.WasNeverTold
                 && now < offer.EndedAt + TimeSpan.FromSeconds(policy.For(Urgency).AskAgainAfterSeconds))
                 return ExclusionReasons.AskedRecently;
         }
@@ -176,9 +190,9 @@ public sealed record MatchState(
         {
             State = NeedState.Offered,
             Reason = null,
-            Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, made.ExpiresAt, null, null, made.Explanation)),
+            Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, null, made.ExpiresAt, null, null, made.Explanation)),
         },
-        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent }),
+        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ToldAt = sent.ExpiresAt - offer.Life, ExpiresAt = sent.ExpiresAt }),
         OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted },
         HelpStarted started => state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }) with { State = NeedState.Started },
         HelpCompleted done => state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }) with
@@ -280,8 +294,15 @@ public static class Match
             ? new NeedEscalated(state.Need!.RequestId, state.Reason ?? "", state.Remaining, now)
             : Decision<MatchEvent>.Nothing;
 
-    public static Decision<MatchEvent> DecideDelivered(MatchState state, OfferId offerId, string channel, DateTimeOffset at) =>
-        state.Find(offerId) is { Status: OfferStatus.Made } ? new OfferSent(offerId, channel, at) : Decision<MatchEvent>.Nothing;
+    /// <param name="toldAt">By the clock of whoever told it.</param>
+    public static Decision<MatchEvent> DecideDelivered(MatchState state, OfferId offerId, string channel, DateTimeOffset toldAt, DateTimeOffset now)
+    {
+        if (state.Find(offerId) is not { Status: OfferStatus.Made } offer)
+            return Decision<MatchEvent>.Nothing;
+        // Clocks differ a little: nobody has been told before the offer was made, or later than now.
+        var told = toldAt < offer.MadeAt ? offer.MadeAt : toldAt > now ? now : toldAt;
+        return new OfferSent(offerId, channel, told + offer.Life, now);
+    }
 
     public static Decision<MatchEvent> DecideUndeliverable(MatchState state, OfferId offerId, string reason, DateTimeOffset at) =>
         state.Find(offerId) is { IsOpen: true } offer
@@ -289,8 +310,10 @@ public static class Match
             : Decision<MatchEvent>.Nothing;
 
     public static Decision<MatchEvent> DecideExpire(MatchState state, DateTimeOffset now) => state.OpenOffers
-        .Where(offer => now >= offer.ExpiresAt)
-        .Select(offer => (MatchEvent)new OfferExpired(offer.Id, state.Need!.RequestId, offer.ResponderId, now))
+        .Where(offer => now >= offer.EndsAt)
+        .Select(offer => (MatchEvent)(offer.Status is OfferStatus.Made
+            ? new OfferUndeliverable(offer.Id, state.Need!.RequestId, offer.ResponderId, Contracts.Notifications.V1.OfferUndeliverable.TooLate, now)
+            : new OfferExpired(offer.Id, state.Need!.RequestId, offer.ResponderId, now)))
         .ToArray();
 
     /// <summary>

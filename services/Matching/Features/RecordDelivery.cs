@@ -5,14 +5,14 @@ using MassTransit;
 
 namespace Huzhu.Matching.Features;
 
-/// <summary>The offer reached the responder.</summary>
+/// <summary>The offer reached the responder: from now on it has its time to answer.</summary>
 public sealed class RecordDeliveryConsumer(DecisionLoop loop) : IConsumer<OfferDelivered>
 {
     public Task Consume(ConsumeContext<OfferDelivered> context)
     {
         var said = context.Message;
-        return loop.DoAsync(said.NeedId, (state, situation) => Match.DecideDelivered(state, said.OfferId, said.Channel, situation.Now),
-            Lane.Bulk, context.Cause(), context.CancellationToken);
+        return loop.DoAsync(said.NeedId, (state, situation) => Match.DecideDelivered(state, said.OfferId, said.Channel, said.At, situation.Now),
+            Lane.Normal, context.Cause(), context.CancellationToken);
     }
 }
 

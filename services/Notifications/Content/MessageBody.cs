@@ -82,7 +82,7 @@ public static class MessageBody
             request.CausedAt.ToUniversalTime(), "application/json",
             new Data(request.Audience, request.NeedId, request.RequestId, request.OfferId, request.ResponderId, facts.ResponderName,
                 offer?.Kind, offer?.Mode, offer?.Quantity, offer?.Urgency, toRequester ? facts.Contact.Communication : offer?.Communication, offer?.DistanceMetres,
-                offer?.SubDistrict, offer?.ParallelOffers, request.ExpiresAt?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
+                offer?.SubDistrict, offer?.ParallelOffers, Notification.AnswerBy(request, now)?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
                 request.Reason, facts.Contact.Language, links, facts.Visit, Texts.Of(request, facts.ResponderName, now))), Options);
     }
 

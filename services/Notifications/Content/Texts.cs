@@ -28,7 +28,7 @@ public static class Texts
                 .Replace("{mode}", All[$"word.{Words.Of(offer.Mode)}"])
                 .Replace("{urgency}", All[$"word.{Words.Of(offer.Urgency)}"])
                 .Replace("{distance}", distance)
-                .Replace("{minutes}", Minutes(request.ExpiresAt, now));
+                .Replace("{minutes}", Minutes(Notification.AnswerBy(request, now), now));
         }
         return text.Replace("{responder}", responderName is { Length: > 0 } name ? new Text(name, name) : All["word.responder"]);
     }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Matching.V1;
+using Huzhu.Contracts.Notifications.V1;
 using Huzhu.Deciding;
 
 namespace Huzhu.Notifications.Domain;
@@ -65,7 +66,8 @@ public sealed record NotificationDelivered(string Channel, int Attempts, OfferRe
 public sealed record NotificationUndeliverable(string Reason, OfferReference? Offer, DateTimeOffset At) : NotificationEvent;
 
 /// <summary>The message no longer means anything, so it was not sent (again).</summary>
-public sealed record NotificationDropped(string Reason, DateTimeOffset At) : NotificationEvent;
+/// <param name="Offer">Set when the message was an offer that ran out before its responder was told.</param>
+public sealed record NotificationDropped(string Reason, OfferReference? Offer, DateTimeOffset At) : NotificationEvent;
 
 [JsonConverter(typeof(KebabEnumConverter<NotificationStatus>))]
 public enum NotificationStatus { Unknown, Pending, Delivered, Undeliverable, Dropped }
@@ -81,7 +83,7 @@ public static class ReasonCodes
     public const string ContactUnavailable = "contact-unavailable";
     public const string UnknownRecipient = "unknown-recipient";
     public const string PersonErased = "person-erased";
-    public const string OfferExpired = "offer-expired";
+    public const string OfferExpired = OfferUndeliverable.TooLate;
     public const string Overtaken = "overtaken";
 }
 
@@ -114,6 +116,10 @@ public sealed record Notification(
     int Attempts, int AttemptsOnChannel, int Lookups, DateTimeOffset? NextAt)
 {
     public static Notification Initial { get; } = new(null, NotificationStatus.Unknown, 0, null, 0, 0, 0, null);
+
+    /// <summary>By when whoever is told now must have answered; null when no answer is wanted.</summary>
+    public static DateTimeOffset? AnswerBy(NotificationRequested request, DateTimeOffset now) =>
+        request is { Message: MessageKind.OfferMade, ExpiresAt: { } expiresAt } ? now + (expiresAt - request.CausedAt) : null;
 
     public bool HasEnded => Status is NotificationStatus.Delivered or NotificationStatus.Undeliverable or NotificationStatus.Dropped;
 
@@ -162,8 +168,8 @@ public sealed record Notification(
         if (state.HasEnded)
             return Decision<NotificationEvent>.Nothing;
         if (Requested(state).ExpiresAt <= now)
-            return new NotificationDropped(ReasonCodes.OfferExpired, now);
-        return overtaken ? new NotificationDropped(ReasonCodes.Overtaken, now) : Decision<NotificationEvent>.Nothing;
+            return new NotificationDropped(ReasonCodes.OfferExpired, OfferOf(state), now);
+        return overtaken ? new NotificationDropped(ReasonCodes.Overtaken, null, now) : Decision<NotificationEvent>.Nothing;
     }
 
     /// <summary>
@@ -253,7 +259,7 @@ public sealed record Notification(
         if (state.HasEnded)
             return Decision<NotificationEvent>.Nothing;
         return OfferOf(state) is null
-            ? new NotificationDropped(ReasonCodes.PersonErased, now)
+            ? new NotificationDropped(ReasonCodes.PersonErased, null, now)
             : Undeliverable(state, ReasonCodes.PersonErased, now);
     }
 

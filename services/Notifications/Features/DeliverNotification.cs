@@ -44,7 +44,8 @@ public sealed class Delivery(
     private async Task TellAsync(NotificationRequested request, string? causationId, CancellationToken cancellation)
     {
         var id = NotificationLog.IdOf(request.CauseId, request.Audience);
-        var current = await log.BeginAsync(id, request, cancellation);
+        // After an outage many offers come too late, and those behind them wait: nothing is read for these.
+        var current = request.ExpiresAt <= time.GetUtcNow() ? NotificationLog.BeginUnread(request) : await log.BeginAsync(id, request, cancellation);
         // Ended, or a timer goes on with it: the message has come twice.
         if (current.State is { HasEnded: false, NextAt: null })
             await AttemptAsync(id, current, causationId, cancellation);
@@ -154,7 +155,7 @@ public sealed class Delivery(
     private async Task<bool> IsOvertakenAsync(NotificationId id, Notification state, CancellationToken cancellation)
     {
         var request = state.Request!;
-        if (state is { Attempts: 0, Lookups: 0 } && time.GetUtcNow() - request.CausedAt < LateAfter)
+        if (request.ExpiresAt <= time.GetUtcNow() || state is { Attempts: 0, Lookups: 0 } && time.GetUtcNow() - request.CausedAt < LateAfter)
             return false;
         await using var session = store.QuerySession();
         return await session.Query<NotificationEntry>().AnyAsync(other =>

@@ -45,7 +45,7 @@ public sealed class GroupCommitTests(Servers servers)
         var streams = Enumerable.Range(0, 20).Select(_ => Guid.CreateVersion7()).ToList();
         await Task.WhenAll(streams.Select(stream => commit.CommitAsync(Start(stream))));
 
-        var dropped = new NotificationDropped("overtaken", DateTimeOffset.UtcNow);
+        var dropped = new NotificationDropped("overtaken", null, DateTimeOffset.UtcNow);
         var results = await Task.WhenAll(streams.Concat(streams).Select(stream => Task.Run(async () => await Record.ExceptionAsync(
             () => commit.CommitAsync(new PendingAppend(stream, 1, [dropped], null, Cause.Current()))))));
 

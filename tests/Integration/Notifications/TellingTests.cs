@@ -127,13 +127,18 @@ public sealed class TellingTests(NotificationsFixture fixture)
     }
 
     [Fact]
-    public async Task an_offer_that_comes_after_its_expiry_is_not_sent()
+    public async Task an_offer_that_comes_after_its_expiry_is_not_sent_and_matching_hears_of_it_once()
     {
         var given = new Case(fixture).WithResponderWebhook();
-        var end = await fixture.EndOfAsync(await fixture.TellAsync(given.Made(life: TimeSpan.FromSeconds(-1), at: DateTimeOffset.UtcNow.AddMinutes(-15))));
+        var (late, cause) = (given.Made(life: TimeSpan.FromSeconds(-1), at: DateTimeOffset.UtcNow.AddMinutes(-15)), Guid.CreateVersion7());
+        var end = await fixture.EndOfAsync(await fixture.TellAsync(late, cause));
         Assert.Equal(("dropped", "offer-expired"), ((string?)end["status"], (string?)end["reason"]));
+        await fixture.TellAsync(late, cause);
+        await HandledAsync();
         Assert.Empty(given.Received);
-        Assert.DoesNotContain(fixture.Undeliverable, told => told.OfferId == given.Offer);
+        await Eventually.BecomesAsync(() => fixture.Undeliverable.Any(told => told.OfferId == given.Offer), "Matching hears of it");
+        Assert.Equal("offer-expired", Assert.Single(fixture.Undeliverable, told => told.OfferId == given.Offer).Reason);
+        Assert.Equal(2, await CountEventsAsync(NotificationLog.IdOf(cause, Audience.Responder)));
     }
 
     [Fact]

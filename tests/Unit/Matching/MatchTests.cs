@@ -17,7 +17,7 @@ public class MatchTests
         ["unknown"] = MatchState.Initial,
         ["open"] = Fold(Received()),
         ["offered"] = Fold(Received(), Made(O1, R1)),
-        ["sent"] = Fold(Received(), Made(O1, R1), new OfferSent(O1, "file", Now)),
+        ["sent"] = Fold(Received(), Made(O1, R1), new OfferSent(O1, "file", Now.AddHours(1), Now)),
         ["parallel"] = Fold(Received(Urgency.LifeThreatening), Made(O1, R1), Made(O2, R2)),
         ["accepted"] = Fold(Received(), Made(O1, R1), Accepted(O1, R1)),
         ["superseded"] = Fold(Received(Urgency.LifeThreatening), Made(O1, R1), Made(O2, R2), Accepted(O2, R2), new OfferSuperseded(O1, Request, R1, Now)),
@@ -48,10 +48,11 @@ public class MatchTests
         ["revoke"] = state => Match.DecideRevokeByOperator(state, O1, "wrong", Later),
         ["sweep"] = state => Match.DecideRevoke(state, O1, RevocationReasons.ProviderClosed, true, Later),
         ["sweep-unbegun"] = state => Match.DecideRevoke(state, O1, RevocationReasons.ZoneSealed, false, Later),
-        ["delivered"] = state => Match.DecideDelivered(state, O1, "file", Later),
+        ["delivered"] = state => Match.DecideDelivered(state, O1, "file", Later, Later),
         ["undeliverable"] = state => Match.DecideUndeliverable(state, O1, "no-channel", Later),
         ["expire"] = state => Match.DecideExpire(state, Now.AddHours(1)),
         ["expire-early"] = state => Match.DecideExpire(state, Now.AddHours(1).AddTicks(-1)),
+        ["expire-untold"] = state => Match.DecideExpire(state, Now.AddHours(2)),
         ["escalate"] = state => Match.DecideEscalate(state, Policy.Default, Now.AddHours(24)),
         ["escalate-early"] = state => Match.DecideEscalate(state, Policy.Default, Now.AddHours(23)),
         ["wait"] = state => Match.DecideWait(state, Policy.Default, "full", new Dictionary<string, int>(), Later),
@@ -95,7 +96,8 @@ public class MatchTests
         ["sweep-unbegun"] = Row("OfferRevoked", "offered", "sent", "parallel", "accepted", "reopened"),
         ["delivered"] = Row("OfferSent", "offered", "parallel", "reopened"),
         ["undeliverable"] = Row("OfferUndeliverable", "offered", "sent", "parallel", "reopened"),
-        ["expire"] = new(Row("OfferExpired", "offered", "sent", "expired", "released", "revoked", "reopened")) { ["parallel"] = "OfferExpired, OfferExpired" },
+        ["expire"] = Row("OfferExpired", "sent"),
+        ["expire-untold"] = new(Row("OfferUndeliverable", "offered", "expired", "released", "revoked", "reopened")) { ["sent"] = "OfferExpired", ["parallel"] = "OfferUndeliverable, OfferUndeliverable" },
         ["expire-early"] = [],
         ["escalate"] = Row("NeedEscalated", "waiting", "declined"),
         ["escalate-early"] = [],
@@ -182,6 +184,38 @@ public class MatchTests
         Assert.Equal("OfferAccepted", Names(Match.DecideAccept(state, O1, Now.AddHours(2))));
         state = state.Then(Match.DecideExpire(state, Now.AddHours(2)));
         Assert.Equal("refused offer-ended", Names(Match.DecideAccept(state, O1, Now.AddHours(2))));
+    }
+
+    [Fact]
+    public void a_responder_has_its_time_from_the_moment_that_it_is_told()
+    {
+        var told = Now.AddMinutes(50);
+        var sent = Assert.IsType<OfferSent>(Assert.Single(Match.DecideDelivered(States["offered"], O1, "file", told, told.AddMinutes(5)).Events));
+        Assert.Equal(told.AddHours(1), sent.ExpiresAt);
+        var state = States["offered"].Then(sent);
+        Assert.Empty(Match.DecideExpire(state, told.AddHours(1).AddTicks(-1)).Events);
+        Assert.IsType<OfferExpired>(Assert.Single(Match.DecideExpire(state, told.AddHours(1)).Events));
+    }
+
+    [Theory, InlineData(-5, 0), InlineData(0, 0), InlineData(30, 30), InlineData(31, 30), InlineData(600, 30)]
+    public void another_clock_makes_an_offer_neither_older_than_itself_nor_younger_than_now(int toldAfterMinutes, int countedFromMinutes)
+    {
+        var sent = Assert.IsType<OfferSent>(Assert.Single(
+            Match.DecideDelivered(States["offered"], O1, "file", Now.AddMinutes(toldAfterMinutes), Now.AddMinutes(30)).Events));
+        Assert.Equal(Now.AddMinutes(countedFromMinutes).AddHours(1), sent.ExpiresAt);
+    }
+
+    [Fact]
+    public void a_responder_that_was_never_told_is_asked_again_at_once_and_does_not_count()
+    {
+        var untold = States["offered"].Then(Match.DecideUndeliverable(States["offered"], O1, "offer-expired", Later));
+        Assert.Equal(OfferStatus.Undeliverable, untold.Find(O1)!.Status);
+        Assert.Null(untold.WhyNot(R1, Policy.Default, Later));
+        Assert.False(untold.IsExhausted(Policy.Default with { MaxUnansweredOffersPerNeed = 1 }));
+
+        var unreachable = States["offered"].Then(Match.DecideUndeliverable(States["offered"], O1, "no-channel", Later));
+        Assert.Equal(ExclusionReasons.AskedRecently, unreachable.WhyNot(R1, Policy.Default, Later));
+        Assert.True(unreachable.IsExhausted(Policy.Default with { MaxUnansweredOffersPerNeed = 1 }));
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public class PublishingTests
         { new NeedUrgencyRaised(Urgency.Health, Now), "" },
         { Made(O1, R1), "OfferMade, offered" },
         { Made(O1, R1) with { NewlyOffered = false }, "OfferMade" },
-        { new OfferSent(O1, "file", Now), "" },
+        { new OfferSent(O1, "file", Now.AddHours(1), Now), "" },
         { Accepted(O1, R1), "accepted, OfferAccepted" },
         { new OfferDeclined(O1, Request, R1, DeclineReason.NotCapable, Now), "declined (not-capable)" },
         { new OfferExpired(O1, Request, R1, Now), "expired ()" },

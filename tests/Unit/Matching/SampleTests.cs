@@ -32,7 +32,7 @@ public class SampleTests
         new NeedReceived(Need(Urgency.LifeThreatening, 2, communication: [CommunicationNeed.VoiceOnly], own: R1, excluded: [R2]), Now),
         new NeedUrgencyRaised(Urgency.Health, Now),
         Made(O1, R1) with { Explanation = Full, Communication = [CommunicationNeed.VoiceOnly] },
-        new OfferSent(O1, "webhook", Now),
+        new OfferSent(O1, "webhook", Now.AddHours(1), Now),
         Accepted(O1, R1, 2),
         new OfferDeclined(O1, Request, R1, DeclineReason.CommunicationMismatch, Now),
         new OfferExpired(O1, Request, R1, Now),

@@ -16,7 +16,7 @@ public class NotificationTests
     [
         Given.Pending(Offer, new NotificationDelivered("webhook", 1, Reference, Later)),
         Given.Pending(Offer, new NotificationUndeliverable("no-channel", Reference, Later)),
-        Given.Pending(Offer, new NotificationDropped("offer-expired", Later)),
+        Given.Pending(Offer, new NotificationDropped("offer-expired", Reference, Later)),
     ];
 
     public static TheoryData<int> EveryEnd => [0, 1, 2];
@@ -56,12 +56,12 @@ public class NotificationTests
     {
         var expiry = Offer.ExpiresAt!.Value;
         Assert.Empty(Notification.DecideRelevance(Given.Pending(Offer), false, expiry - TimeSpan.FromTicks(1)).Events);
-        Assert.Equal([new NotificationDropped("offer-expired", expiry)], Notification.DecideRelevance(Given.Pending(Offer), false, expiry).Events);
+        Assert.Equal([new NotificationDropped("offer-expired", Reference, expiry)], Notification.DecideRelevance(Given.Pending(Offer), false, expiry).Events);
     }
 
     [Fact]
     public void a_message_that_something_newer_overtook_is_dropped() =>
-        Assert.Equal([new NotificationDropped("overtaken", Later)], Notification.DecideRelevance(Given.Pending(Given.WaitingRequest()), true, Later).Events);
+        Assert.Equal([new NotificationDropped("overtaken", null, Later)], Notification.DecideRelevance(Given.Pending(Given.WaitingRequest()), true, Later).Events);
 
     [Fact]
     public void the_first_channel_is_chosen_when_all_fit() =>
@@ -193,7 +193,7 @@ public class NotificationTests
     [Fact]
     public void an_erased_person_is_not_told_and_an_erased_responder_frees_its_offer()
     {
-        Assert.Equal([new NotificationDropped("person-erased", Later)], Notification.DecideErased(Given.Pending(Given.WaitingRequest()), Later).Events);
+        Assert.Equal([new NotificationDropped("person-erased", null, Later)], Notification.DecideErased(Given.Pending(Given.WaitingRequest()), Later).Events);
         Assert.Equal([new NotificationUndeliverable("person-erased", Reference, Later)], Notification.DecideErased(Given.Pending(Offer), Later).Events);
     }
 

@@ -34,7 +34,7 @@ public class SamplesTests
         new MovedToNextChannel(0, "webhook", "gone", At),
         new NotificationDelivered("webhook", 3, Reference, At),
         new NotificationUndeliverable("no-fitting-channel", Reference, At),
-        new NotificationDropped("offer-expired", At),
+        new NotificationDropped("offer-expired", Reference, At),
     }.ToDictionary(stored => stored.GetType().Name, object (stored) => stored);
 
     private static readonly Dictionary<string, object> Published = new object[]
@@ -117,11 +117,13 @@ public class SamplesTests
             {
                 NotificationDelivered => [Published[nameof(OfferDelivered)]],
                 NotificationUndeliverable failed => [(OfferUndeliverable)Published[nameof(OfferUndeliverable)] with { Reason = failed.Reason }],
+                NotificationDropped late => [(OfferUndeliverable)Published[nameof(OfferUndeliverable)] with { Reason = late.Reason }],
                 _ => [],
             }, Publishing.Of(stored));
         }
         Assert.Empty(Publishing.Of(new NotificationDelivered("webhook", 1, null, At)));
         Assert.Empty(Publishing.Of(new NotificationUndeliverable("no-channel", null, At)));
+        Assert.Empty(Publishing.Of(new NotificationDropped("overtaken", null, At)));
     }
 
     [Fact]

@@ -40,9 +40,9 @@ public partial class TextsTests
     public void an_offer_says_what_how_urgent_how_far_and_until_when()
     {
         var text = Texts.Of(Given.OfferRequest(), null, Given.Now + TimeSpan.FromSeconds(30));
-        Assert.Equal("Somebody needs help: medicine (in person), health at stake, about 400 m away. Please answer within 14 min: "
+        Assert.Equal("Somebody needs help: medicine (in person), health at stake, about 400 m away. Please answer within 15 min: "
             + "the accept link takes it, the decline link leaves it to others.", text.En);
-        Assert.Equal("有人需要帮助：药品（上门），健康问题，距离约400 m。请在14分钟内回复：打开“accept”链接表示接受，打开“decline”链接表示不能接受。", text.Zh);
+        Assert.Equal("有人需要帮助：药品（上门），健康问题，距离约400 m。请在15分钟内回复：打开“accept”链接表示接受，打开“decline”链接表示不能接受。", text.Zh);
     }
 
     [Theory]
