@@ -9,9 +9,10 @@ namespace Huzhu.Contracts.Matching.V1;
 /// <param name="ResponderId">Who holds the need, from acceptance on.</param>
 /// <param name="Reason">A reason code: why it waits, is escalated, went back to matching.</param>
 /// <param name="RemainingQuantity">What is still to be done, after partial fulfilment.</param>
+/// <param name="Again">The need has been in this state before and nobody has accepted it since: nothing new for the person.</param>
 public sealed record NeedStateChanged(
     NeedId NeedId, RequestId RequestId, long Version, NeedState State, OfferId? OfferId, ResponderId? ResponderId,
-    string? Reason, int RemainingQuantity, DateTimeOffset At);
+    string? Reason, int RemainingQuantity, DateTimeOffset At, bool Again = false);
 
 /// <summary>
 /// One responder is asked to take one need. Whoever tells it must do so before <paramref name="ExpiresAt"/>; from then on

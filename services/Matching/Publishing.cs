@@ -37,8 +37,8 @@ public static class Publishing
             OfferRevoked revoked => [Ended(revoked, OfferOutcome.Revoked, revoked.Reason)],
             OfferReleased released => [Ended(released, OfferOutcome.Released, released.Reason)],
             OfferDisputed disputed => [Ended(disputed, OfferOutcome.Disputed, disputed.Reason)],
-            NeedWaits waits => [State(waits.RequestId, NeedState.Waiting, waits.Remaining, reason: waits.Reason)],
-            NeedEscalated escalated => [State(escalated.RequestId, NeedState.Escalated, escalated.Remaining, reason: escalated.Reason)],
+            NeedWaits waits => [State(waits.RequestId, NeedState.Waiting, waits.Remaining, reason: waits.Reason, again: waits.Again)],
+            NeedEscalated escalated => [State(escalated.RequestId, NeedState.Escalated, escalated.Remaining, reason: escalated.Reason, again: escalated.Again)],
             NeedHeld held => [State(held.RequestId, NeedState.OnHold, 0, reason: RevocationReasons.Concern)],
             NeedCancelled cancelled => [State(cancelled.RequestId, NeedState.Cancelled, 0, reason: cancelled.Reason)],
             NeedConfirmed confirmed => [State(confirmed.RequestId, NeedState.Closed, 0)],
@@ -46,8 +46,8 @@ public static class Publishing
             _ => throw new InvalidOperationException($"Nobody has said what {change.GetType().Name} tells the other services."),
         };
 
-        NeedStateChanged State(RequestId requestId, NeedState state, int remaining, OfferId? offerId = null, ResponderId? responderId = null, string? reason = null) =>
-            new(needId, requestId, version, state, offerId, responderId, reason, remaining, change.At);
+        NeedStateChanged State(RequestId requestId, NeedState state, int remaining, OfferId? offerId = null, ResponderId? responderId = null, string? reason = null, bool again = false) =>
+            new(needId, requestId, version, state, offerId, responderId, reason, remaining, change.At, again);
 
         OfferEnded Ended(OfferEnding ending, OfferOutcome outcome, string? reason) =>
             new(ending.OfferId, needId, ending.RequestId, ending.ResponderId, outcome, reason, ending.At);

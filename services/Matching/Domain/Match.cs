@@ -69,10 +69,13 @@ public sealed record HelpCompleted(OfferId OfferId, RequestId RequestId, Respond
 /// <summary>Nobody can take the need now. It waits in the backlog and is tried again whenever somebody might.</summary>
 /// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>.</param>
 /// <param name="LeftOut">How many responders each rule excluded.</param>
-public sealed record NeedWaits(RequestId RequestId, string Reason, IReadOnlyDictionary<string, int> LeftOut, int Remaining, DateTimeOffset At) : MatchEvent(At);
+/// <param name="Again">It has waited before, and nobody has accepted it since.</param>
+public sealed record NeedWaits(RequestId RequestId, string Reason, IReadOnlyDictionary<string, int> LeftOut, int Remaining, DateTimeOffset At, bool Again = false)
+    : MatchEvent(At);
 
 /// <summary>The urgency's limit has passed and nobody was found: humans look for help too. Matching goes on trying.</summary>
-public sealed record NeedEscalated(RequestId RequestId, string Reason, int Remaining, DateTimeOffset At) : MatchEvent(At);
+/// <param name="Again">It has been escalated before, and nobody has accepted it since.</param>
+public sealed record NeedEscalated(RequestId RequestId, string Reason, int Remaining, DateTimeOffset At, bool Again = false) : MatchEvent(At);
 
 /// <summary>Somebody is worried about safety. Only humans move the need from here.</summary>
 public sealed record NeedHeld(RequestId RequestId, DateTimeOffset At) : MatchEvent(At);
@@ -133,12 +136,13 @@ public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind Re
 /// <param name="Need">Null until the need itself has been heard of: other messages about it may come first.</param>
 /// <param name="State">Open means: to be settled, within the transaction that made it so.</param>
 /// <param name="SaidAt">When the newest cancel, confirm or reopen was said; an older one that comes later means nothing.</param>
+/// <param name="HasWaited">Since the beginning, or since somebody accepted it; so with <paramref name="HasEscalated"/>.</param>
 public sealed record MatchState(
     Need? Need, NeedState State, int Remaining, Urgency? RaisedTo, ImmutableList<Offer> Offers,
-    ImmutableDictionary<ResponderId, string> Excluded, string? Reason, DateTimeOffset SaidAt)
+    ImmutableDictionary<ResponderId, string> Excluded, string? Reason, DateTimeOffset SaidAt, bool HasWaited, bool HasEscalated)
 {
     public static MatchState Initial { get; } = new(
-        null, NeedState.Open, 0, null, [], ImmutableDictionary<ResponderId, string>.Empty, null, DateTimeOffset.MinValue);
+        null, NeedState.Open, 0, null, [], ImmutableDictionary<ResponderId, string>.Empty, null, DateTimeOffset.MinValue, false, false);
 
     public Urgency Urgency => RaisedTo is { } raised && (Need is null || raised > Need.Urgency) ? raised : Need?.Urgency ?? Urgency.Routine;
     public IEnumerable<Offer> OpenOffers => Offers.Where(offer => offer.IsOpen);
@@ -193,7 +197,7 @@ public sealed record MatchState(
             Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, null, made.ExpiresAt, null, null, made.Explanation)),
         },
         OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ToldAt = sent.ExpiresAt - offer.Life, ExpiresAt = sent.ExpiresAt }),
-        OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted },
+        OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted, HasWaited = false, HasEscalated = false },
         HelpStarted started => state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }) with { State = NeedState.Started },
         HelpCompleted done => state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }) with
         {
@@ -208,8 +212,8 @@ public sealed record MatchState(
             revoked.Reason is RevocationReasons.ByOperator ? ExclusionReasons.ExcludedRevoked : null),
         OfferReleased released => state.End(released, OfferStatus.Released, released.Reason, ExclusionReasons.ExcludedReleased),
         OfferDisputed disputed => state.End(disputed, OfferStatus.Disputed, disputed.Reason, ExclusionReasons.ExcludedDisputed),
-        NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason },
-        NeedEscalated escalated => state with { State = NeedState.Escalated, Reason = escalated.Reason },
+        NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason, HasWaited = true },
+        NeedEscalated escalated => state with { State = NeedState.Escalated, Reason = escalated.Reason, HasEscalated = true },
         NeedHeld => state with { State = NeedState.OnHold, Reason = RevocationReasons.Concern },
         NeedCancelled cancelled => state with { State = NeedState.Cancelled, Reason = cancelled.Reason, SaidAt = cancelled.SaidAt },
         NeedConfirmed confirmed => state with { State = NeedState.Closed, Reason = null, SaidAt = confirmed.SaidAt },
@@ -281,17 +285,17 @@ public static class Match
         if (state.Need is null || state.OpenOffers.Any() || state.State is not (NeedState.Open or NeedState.Waiting))
             return Decision<MatchEvent>.Nothing;
         if (state.IsExhausted(policy))
-            return new NeedEscalated(state.Need.RequestId, "offers-exhausted", state.Remaining, now);
+            return new NeedEscalated(state.Need.RequestId, "offers-exhausted", state.Remaining, now, state.HasEscalated);
         if (now >= state.EscalatesAt(policy))
-            return new NeedEscalated(state.Need.RequestId, reason, state.Remaining, now);
+            return new NeedEscalated(state.Need.RequestId, reason, state.Remaining, now, state.HasEscalated);
         return state.State is NeedState.Waiting
             ? Decision<MatchEvent>.Nothing
-            : new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now);
+            : new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now, state.HasWaited);
     }
 
     public static Decision<MatchEvent> DecideEscalate(MatchState state, Policy policy, DateTimeOffset now) =>
         state.State is NeedState.Waiting && now >= state.EscalatesAt(policy)
-            ? new NeedEscalated(state.Need!.RequestId, state.Reason ?? "", state.Remaining, now)
+            ? new NeedEscalated(state.Need!.RequestId, state.Reason ?? "", state.Remaining, now, state.HasEscalated)
             : Decision<MatchEvent>.Nothing;
 
     /// <param name="toldAt">By the clock of whoever told it.</param>

@@ -35,7 +35,7 @@ public static partial class Messages
             Offer: null, ended.Outcome, State: null, RemainingQuantity: null, CodeOf(ended.Reason), ExpiresAt: null, now),
     ];
 
-    public static IReadOnlyList<NotificationRequested> Of(NeedStateChanged changed, Guid causeId, DateTimeOffset now) => !IsTold(changed.State) ? [] :
+    public static IReadOnlyList<NotificationRequested> Of(NeedStateChanged changed, Guid causeId, DateTimeOffset now) => !IsTold(changed.State) || changed.Again ? [] :
     [
         new(causeId, nameof(NeedStateChanged), changed.At, Audience.Requester, MessageKind.NeedState,
             changed.NeedId, changed.RequestId, changed.OfferId, changed.ResponderId,

@@ -240,6 +240,22 @@ public class MatchTests
     }
 
     [Fact]
+    public void going_back_to_the_backlog_says_that_it_is_nothing_new_until_somebody_has_accepted()
+    {
+        var full = new Dictionary<string, int>();
+        var (limit, back) = (Now.AddHours(24), new OfferDeclined(O1, Request, R1, DeclineReason.Other, Now));
+        var (first, second) = (Fold(Received()), Fold(Received(), new NeedWaits(Request, "full", full, 1, Now), Made(O1, R1), back));
+        Assert.False(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(first, Policy.Default, "full", full, Later).Events)).Again);
+        Assert.True(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(second, Policy.Default, "full", full, Later).Events)).Again);
+        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(second, Policy.Default, "full", full, limit).Events)).Again);
+
+        var third = Fold(Received(), new NeedEscalated(Request, "full", 1, Now), Made(O1, R1), back);
+        Assert.True(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(third, Policy.Default, "full", full, limit).Events)).Again);
+        var accepted = Fold(Received(), new NeedEscalated(Request, "full", 1, Now), Made(O1, R1), Accepted(O1, R1), new OfferReleased(O1, Request, R1, "ill", Now));
+        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(accepted, Policy.Default, "full", full, limit).Events)).Again);
+    }
+
+    [Fact]
     public void a_need_that_finds_nobody_after_its_limit_is_escalated_at_once() =>
         Assert.Equal("NeedEscalated", Names(Match.DecideWait(States["open"], Policy.Default, "full", new Dictionary<string, int>(), Now.AddHours(24))));
 

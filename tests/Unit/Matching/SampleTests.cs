@@ -43,8 +43,8 @@ public class SampleTests
         new OfferDisputed(O1, Request, R1, "nobody came", Now),
         new HelpStarted(O1, Request, R1, 2, Now),
         new HelpCompleted(O1, Request, R1, 1, 1, Now),
-        new NeedWaits(Request, ExclusionReasons.Full, new Dictionary<string, int> { [ExclusionReasons.Full] = 3 }, 2, Now),
-        new NeedEscalated(Request, ExclusionReasons.Full, 2, Now),
+        new NeedWaits(Request, ExclusionReasons.Full, new Dictionary<string, int> { [ExclusionReasons.Full] = 3 }, 2, Now, Again: true),
+        new NeedEscalated(Request, ExclusionReasons.Full, 2, Now, Again: true),
         new NeedHeld(Request, Now),
         new NeedCancelled(Request, "solved", Now, Now.AddSeconds(1)),
         new NeedConfirmed(Request, Now, Now.AddSeconds(1)),
@@ -65,7 +65,7 @@ public class SampleTests
 
     private static readonly object[] Messages =
     [
-        new NeedStateChanged(N1, Request, 4, NeedState.OnHold, O1, R1, "concern", 2, Now),
+        new NeedStateChanged(N1, Request, 4, NeedState.OnHold, O1, R1, "concern", 2, Now, Again: true),
         new Huzhu.Contracts.Matching.V1.OfferMade(O1, N1, Request, R1, ResponderKind.Group, ServiceKinds.Meals, DeliveryMode.Offline, 2, Urgency.LifeThreatening, [CommunicationNeed.SignLanguage], 120.5, "J", 3, Now.AddMinutes(3), Now),
         new Huzhu.Contracts.Matching.V1.OfferAccepted(O1, N1, Request, R1, Now),
         new OfferEnded(O1, N1, Request, R1, OfferOutcome.Superseded, "place-filled", Now),

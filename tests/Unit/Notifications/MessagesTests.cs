@@ -64,6 +64,13 @@ public class MessagesTests
         Assert.Null(Messages.Of(Given.Ended(OfferOutcome.Revoked, new string('a', 65)), Given.Cause, Given.Now).Single().Reason);
 
     [Fact]
+    public void nobody_is_told_twice_that_nobody_has_been_found()
+    {
+        Assert.Single(Messages.Of(Given.State(NeedState.Escalated, "full"), Given.Cause, Given.Now));
+        Assert.Empty(Messages.Of(Given.State(NeedState.Escalated, "full") with { Again = true }, Given.Cause, Given.Now));
+    }
+
+    [Fact]
     public void one_cause_has_one_id_for_each_audience_and_it_never_changes()
     {
         Assert.Equal("b3b63c6d-5696-5870-b15d-2ea9a38a4380", NotificationLog.IdOf(Given.Cause, Audience.Responder).ToString());
