@@ -133,6 +133,9 @@ public static class EventStore
         // No session state is used, and resetting it would throw away the plans of the append function for every append.
         var connection = builder.ConnectionStringBuilder;
         connection.NoResetOnClose = true;
+        // The same few statements all day: a connection parses and plans each of them once.
+        if (!connection.ShouldSerialize("Max Auto Prepare"))
+            connection.MaxAutoPrepare = 100;
         // Every statement is a look-up by key, whose plan does not depend on the key.
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
         connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000";

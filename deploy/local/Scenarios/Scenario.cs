@@ -55,6 +55,9 @@ public sealed record Calendar(
 
     public Phase PhaseOf(double day) => day < ClosureDay ? Phase.Open : day < ReopeningDay ? Phase.Lockdown : Phase.Recovery;
 
+    /// <summary>The same story, its phases told more slowly.</summary>
+    public Calendar SlowedBy(double factor) => this with { SecondsPerDay = SecondsPerDay * factor };
+
     /// <summary>Seconds from the run's start to the day.</summary>
     public double SecondsAt(double day) =>
         Math.Min(day, PhasesEndDay) * SecondsPerDay + Math.Max(0, day - PhasesEndDay) * FollowUpSecondsPerDay;

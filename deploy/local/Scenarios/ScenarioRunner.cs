@@ -17,7 +17,11 @@ namespace Huzhu.Local.Scenarios;
 public sealed class ScenarioRunner
 {
     const int ParallelRegistrations = 16;
-    static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(45);
+    static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(3);
+
+    /// <summary>A run at the pace that the machine just keeps has nothing left to catch up with after an outage.</summary>
+    const double ChaosSlowdown = 2;
+
     static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
     static readonly TimeSpan KnownWithin = TimeSpan.FromSeconds(60);
 
@@ -46,6 +50,8 @@ public sealed class ScenarioRunner
     public static async Task<int> RunAsync(DemoOptions options, CancellationToken cancellation)
     {
         var scenario = Build(options);
+        if (options.Chaos)
+            scenario = scenario with { Calendar = scenario.Calendar.SlowedBy(ChaosSlowdown) };
         var narrator = Narrator.ToOutput();
         narrator.Say($"{scenario.Title}: {scenario.NeedCount:N0} needs in {scenario.Requests.Count:N0} calls, {scenario.Providers.Count()} providers, "
             + $"{scenario.Responders.Count - scenario.Providers.Count()} groups, seed {scenario.Seed}.");

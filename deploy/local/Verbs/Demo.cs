@@ -42,7 +42,7 @@ static class Demo
             if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out var value) && value < 1)
                 result.AddError($"--size takes a number above 0, not {value}");
         });
-        var chaos = new Option<bool>("--chaos") { Description = "Kill every service once while it runs, with kill -9." };
+        var chaos = new Option<bool>("--chaos") { Description = "Kill every service once while it runs, with kill -9; the story takes twice as long." };
         var open = new Option<bool>("--open") { Description = "Open report.html at the end." };
 
         var command = new Verb(

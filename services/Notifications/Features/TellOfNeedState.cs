@@ -11,4 +11,4 @@ public sealed class TellOfNeedStateConsumer(Delivery delivery, TimeProvider time
         Messages.Of(context.Message, context.CauseId(), time.GetUtcNow()), context.CauseId().ToString(), context.CancellationToken);
 }
 
-public sealed class TellOfNeedStateConsumerDefinition : TellingDefinition<TellOfNeedStateConsumer>;
+public sealed class TellOfNeedStateConsumerDefinition() : TellingDefinition<TellOfNeedStateConsumer>(mostAtOnce: 8);

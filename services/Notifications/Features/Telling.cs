@@ -9,7 +9,8 @@ public abstract class TellingDefinition<TConsumer> : ConsumerDefinition<TConsume
     /// <summary>Twice what one receiver may have in flight, so that a slow one leaves room for the others.</summary>
     private const int MostAtOnce = 32;
 
-    protected TellingDefinition() => ConcurrentMessageLimit = MostAtOnce;
+    /// <param name="mostAtOnce">Fewer for what nobody acts on, so that it leaves room for what somebody waits for.</param>
+    protected TellingDefinition(int mostAtOnce = MostAtOnce) => ConcurrentMessageLimit = mostAtOnce;
 }
 
 internal static class Causes
