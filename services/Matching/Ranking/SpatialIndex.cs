@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Huzhu.Contracts;
 
@@ -109,7 +110,7 @@ public sealed class SpatialIndex
                 (handle, by) = (_handleAt[entry.Item], entry.By);
                 return true;
             }
-            Expand(entry.Level - 1, _starts[entry.Level - 1] + (entry.Item - _starts[entry.Level]) * Fan);
+            Descend(entry.Level, entry.Item);
         }
         (handle, by) = (-1, default);
         return false;
@@ -151,14 +152,23 @@ public sealed class SpatialIndex
         _wanted = wanted;
         _heapCount = 0;
         var top = _starts.Length - 1;
-        Expand(top, _starts[top]);
+        if (Expand(top, _starts[top]) is var item and >= 0)
+            Descend(top, item);
     }
 
-    private void Expand(int level, int first)
+    /// <summary>Follows what is nearest while nothing on the heap is nearer, which spares the heap most of the way down.</summary>
+    private void Descend(int level, int item)
+    {
+        for (; item >= 0; level--)
+            item = Expand(level - 1, _starts[level - 1] + (item - _starts[level]) * Fan);
+    }
+
+    /// <returns>The item to go on with at once, or -1.</returns>
+    private int Expand(int level, int first)
     {
         var matching = Matching(first);
         if (matching == 0)
-            return;
+            return -1;
         if (!_wanted.Near)
         {
             for (; matching != 0; matching &= matching - 1)
@@ -166,7 +176,7 @@ public sealed class SpatialIndex
                 var item = first + BitOperations.TrailingZeroCount(matching);
                 Push(new Entry(_least[item], item, level));
             }
-            return;
+            return -1;
         }
         if (level == 0)
         {
@@ -181,7 +191,7 @@ public sealed class SpatialIndex
                     continue;
                 Push(new Entry(new Key(squared, _least[item].Second), item, 0));
             }
-            return;
+            return -1;
         }
         ReadOnlySpan<float> box = _boxes.AsSpan((first - _starts[1]) / Fan * Box, Box);
         var dx = Outside(_wanted.LowX, _wanted.HighX, box, 0);
@@ -192,11 +202,22 @@ public sealed class SpatialIndex
             matching &= Vector256.LessThanOrEqual(distances, Vector256.Create<float>(box[(Axes * Fan)..])).ExtractMostSignificantBits();
         Span<float> distance = stackalloc float[Fan];
         distances.CopyTo(distance);
+        var nearest = -1;
         for (; matching != 0; matching &= matching - 1)
         {
             var child = BitOperations.TrailingZeroCount(matching);
-            Push(new Entry(new Key(distance[child], 0), first + child, level));
+            var further = child;
+            if (nearest < 0 || distance[child] < distance[nearest])
+                (nearest, further) = (child, nearest);
+            if (further >= 0)
+                Push(new Entry(new Key(distance[further], 0), first + further, level));
         }
+        if (nearest < 0)
+            return -1;
+        if (_heapCount == 0 || distance[nearest] <= _heap[0].By.First)
+            return first + nearest;
+        Push(new Entry(new Key(distance[nearest], 0), first + nearest, level));
+        return -1;
     }
 
     private uint Matching(int first)
@@ -210,7 +231,7 @@ public sealed class SpatialIndex
     private static Vector256<float> Outside(float low, float high, ReadOnlySpan<float> box, int axis) => Vector256.Max(Vector256<float>.Zero, Vector256.Max(
         Vector256.Create<float>(box[(axis * Fan)..]) - Vector256.Create(high), Vector256.Create(low) - Vector256.Create<float>(box[((axis + 3) * Fan)..])));
 
-    private void Push(Entry entry)
+    private void Push(in Entry entry)
     {
         if (_heapCount == _heap.Length)
             Array.Resize(ref _heap, _heapCount * 2);
@@ -342,6 +363,7 @@ public sealed class SpatialIndex
     {
         public static Key Last { get; } = new(double.PositiveInfinity, ulong.MaxValue);
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public int CompareTo(Key other) => First < other.First ? -1 : First > other.First ? 1 : Second.CompareTo(other.Second);
     }
 
