@@ -15,7 +15,7 @@ namespace Huzhu.Benchmarks;
 static class DecideBenchmark
 {
     const int Rounds = 5, NeedsInARound = 200;
-    static readonly int[] Sizes = [318, 3_180, 31_800];
+    static readonly int[] Sizes = [318, 3_180, 31_800, 100_000];
     static readonly DateTimeOffset Now = new(2022, 4, 1, 8, 0, 0, TimeSpan.Zero);
     static readonly string[] Kinds = [.. ServiceKinds.All];
 

@@ -4,6 +4,8 @@ using Huzhu.Benchmarks;
 var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
     ["decide"] = DecideBenchmark.RunAsync,
+    ["exactness"] = IndexBenchmark.ExactnessAsync,
+    ["index"] = IndexBenchmark.RunAsync,
 };
 
 var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));

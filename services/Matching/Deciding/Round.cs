@@ -69,7 +69,7 @@ public sealed class Round(Situation situation)
             var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now);
             if (choice.Best is not { } best)
             {
-                Wait(choice.Waits!, choice.LeftOut);
+                Wait(() => Ranker.WhyNobody(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now));
                 return;
             }
             var offerId = OfferId.Of(DeterministicId.Of(needId.Value, $"offer {match.State.Offers.Count + 1}"));
@@ -81,11 +81,11 @@ public sealed class Round(Situation situation)
             OffersMade++;
         }
         if (match.State.State is NeedState.Open && match.State.Need is not null)
-            Wait("", new Dictionary<string, int>());
+            Wait(() => new Nobody("", new Dictionary<string, int>()));
 
-        void Wait(string reason, IReadOnlyDictionary<string, int> leftOut)
+        void Wait(Func<Nobody> why)
         {
-            foreach (var change in Must(Match.DecideWait(match.State, Situation.Policy.Policy, reason, leftOut, Situation.Now)))
+            foreach (var change in Must(Match.DecideWait(match.State, Situation.Policy.Policy, why, Situation.Now)))
                 match.Append(change, Cause);
         }
     }

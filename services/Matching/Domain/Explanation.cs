@@ -15,7 +15,10 @@ namespace Huzhu.Matching.Domain;
 /// <param name="FirstBecause">A code of <see cref="OrderReasons"/>: what put it before the next one that could have been asked.</param>
 /// <param name="RunnerUp">The next one that could have been asked.</param>
 /// <param name="LeftOut">Those that provide the service kind and are better placed, in order, up to the policy's limit.</param>
-/// <param name="OthersLeftOut">Everybody else that a hard rule excluded, counted by reason.</param>
+/// <param name="OthersLeftOut">
+/// Those better placed beyond that limit, counted by reason. Nothing is said of whoever comes after the chosen one: it
+/// had no part in the decision, and a decision must not cost more the larger the directory is.
+/// </param>
 public sealed record Explanation(
     long PolicyVersion,
     long ZonesVersion,
@@ -32,6 +35,11 @@ public sealed record Explanation(
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
 public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
+
+/// <summary>Why nobody can be asked.</summary>
+/// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>.</param>
+/// <param name="LeftOut">How many responders each rule excluded, over the whole directory.</param>
+public sealed record Nobody(string Reason, IReadOnlyDictionary<string, int> LeftOut);
 
 /// <summary>The hard rules by the code they give when they exclude, in the order in which they are looked at.</summary>
 public static class ExclusionReasons

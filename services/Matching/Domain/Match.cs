@@ -280,17 +280,19 @@ public static class Match
     }
 
     /// <summary>Nobody can be asked now: wait, or escalate when the urgency's limit has passed.</summary>
-    public static Decision<MatchEvent> DecideWait(MatchState state, Policy policy, string reason, IReadOnlyDictionary<string, int> leftOut, DateTimeOffset now)
+    /// <param name="why">Looked into only when it is to be stored: a need that is tried again and goes on waiting has its reason.</param>
+    public static Decision<MatchEvent> DecideWait(MatchState state, Policy policy, Func<Nobody> why, DateTimeOffset now)
     {
         if (state.Need is null || state.OpenOffers.Any() || state.State is not (NeedState.Open or NeedState.Waiting))
             return Decision<MatchEvent>.Nothing;
         if (state.IsExhausted(policy))
             return new NeedEscalated(state.Need.RequestId, "offers-exhausted", state.Remaining, now, state.HasEscalated);
         if (now >= state.EscalatesAt(policy))
-            return new NeedEscalated(state.Need.RequestId, reason, state.Remaining, now, state.HasEscalated);
-        return state.State is NeedState.Waiting
-            ? Decision<MatchEvent>.Nothing
-            : new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now, state.HasWaited);
+            return new NeedEscalated(state.Need.RequestId, why().Reason, state.Remaining, now, state.HasEscalated);
+        if (state.State is NeedState.Waiting)
+            return Decision<MatchEvent>.Nothing;
+        var (reason, leftOut) = why();
+        return new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now, state.HasWaited);
     }
 
     public static Decision<MatchEvent> DecideEscalate(MatchState state, Policy policy, DateTimeOffset now) =>

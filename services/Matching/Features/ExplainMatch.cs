@@ -43,7 +43,7 @@ internal static class InWords
                 yield return $"{why.LeftOut.Count - NamedOneByOne} more are listed in the data.";
         }
         if (why.OthersLeftOut.Count > 0)
-            yield return $"Of the others, {string.Join("; ", why.OthersLeftOut.OrderByDescending(other => other.Value).Select(other => $"{other.Value} {ReasonOfMany(other.Key, other.Value)}"))}.";
+            yield return $"Of those better placed beyond these, {string.Join("; ", why.OthersLeftOut.OrderByDescending(other => other.Value).Select(other => $"{other.Value} {ReasonOfMany(other.Key, other.Value)}"))}.";
         yield return $"It was decided by version {why.PolicyVersion} of the policy and version {why.ZonesVersion} of the sealed zones, with the responder's ledger at version {why.LedgerVersion}.";
         yield return offer.Status switch
         {

@@ -4,78 +4,54 @@ using Huzhu.Matching.Domain;
 
 namespace Huzhu.Matching.Ranking;
 
-/// <summary>The responder to ask, or why there is none.</summary>
-/// <param name="Waits">When nobody can be asked: the rule that stopped whoever came closest.</param>
-/// <param name="LeftOut">How many responders each rule excluded.</param>
-public sealed record Choice(Listing? Best, Explanation? Explanation, string? Waits, IReadOnlyDictionary<string, int> LeftOut);
+/// <summary>The responder to ask and why; neither when there is none.</summary>
+public sealed record Choice(Listing? Best, Explanation? Explanation);
 
 /// <summary>
 /// Who gets the need: the hard rules, then the order. Pure: the same need, directory, policy, zones and time give the
-/// same answer, in production, in tests and to an auditor.
+/// same answer, in production, in tests and to an auditor. The index proposes, in order; the rules decide about each.
 /// </summary>
 public static class Ranker
 {
     public static Choice Rank(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
     {
         var asked = new Asked(match, policy.Policy, zones, now);
-        var providers = directory.ProvidersOf(match.Need!.Kind);
-        var looked = new Candidate[providers.Count];
-        int best = -1, second = -1;
-        for (var index = 0; index < looked.Length; index++)
-        {
-            looked[index] = asked.LookAt(providers[index]);
-            if (looked[index].Reason is not null)
-                continue;
-            if (best < 0 || looked[index].CompareTo(looked[best]) < 0)
-                (best, second) = (index, best);
-            else if (second < 0 || looked[index].CompareTo(looked[second]) < 0)
-                second = index;
-        }
-
-        var leftOut = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        if (directory.Count > providers.Count)
-            leftOut[ExclusionReasons.Kind] = directory.Count - providers.Count;
-        if (best < 0)
-        {
-            var furthest = 0;
-            foreach (var candidate in looked)
-            {
-                Count(candidate.Reason!);
-                furthest = Math.Max(furthest, RankOfReason[candidate.Reason!]);
-            }
-            return new Choice(null, null, ExclusionReasons.InOrder[furthest], leftOut);
-        }
-
-        var chosen = looked[best];
-        var better = new List<Candidate>();
-        foreach (var candidate in looked)
-        {
-            if (candidate.Reason is null)
-                continue;
-            if (candidate.CompareTo(chosen) < 0)
-                better.Add(candidate);
-            else
-                Count(candidate.Reason);
-        }
+        var (best, runnerUp) = asked.FirstTwo(directory);
+        if (best is not { } chosen)
+            return new Choice(null, null);
+        var better = asked.LeftOutBefore(chosen, directory);
         better.Sort();
         var named = Math.Min(better.Count, policy.Policy.MaxCandidatesExplained);
-        foreach (var candidate in better[named..])
-            Count(candidate.Reason!);
-        var runnerUp = second < 0 ? (Candidate?)null : looked[second];
         var explanation = new Explanation(
             policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
             chosen.State.Version, chosen.Before(runnerUp), runnerUp?.Listing.Id, runnerUp?.DistanceMetres,
             [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
-            leftOut);
-        return new Choice(chosen.Listing, explanation, null, leftOut);
+            CountByReason(better.Skip(named)));
+        return new Choice(chosen.Listing, explanation);
+    }
 
-        void Count(string reason) => leftOut[reason] = leftOut.GetValueOrDefault(reason) + 1;
+    /// <summary>Why nobody can be asked: looks at everybody, so only for a need that <see cref="Rank"/> found nobody for.</summary>
+    public static Nobody WhyNobody(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
+    {
+        var asked = new Asked(match, policy.Policy, zones, now);
+        var providers = directory.ProvidersOf(match.Need!.Kind);
+        var leftOut = CountByReason(providers.Select(listing => asked.LookAt(listing)));
+        if (directory.Count > providers.Count)
+            leftOut[ExclusionReasons.Kind] = directory.Count - providers.Count;
+        return new Nobody(leftOut.Count == 0 ? ExclusionReasons.Kind : leftOut.Keys.MaxBy(reason => RankOfReason[reason])!, leftOut);
+    }
+
+    private static SortedDictionary<string, int> CountByReason(IEnumerable<Candidate> candidates)
+    {
+        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (var candidate in candidates)
+            counts[candidate.Reason!] = counts.GetValueOrDefault(candidate.Reason!) + 1;
+        return counts;
     }
 
     /// <summary>Whether this one responder could be asked for the need, as far as the need alone tells.</summary>
     public static bool CouldServe(MatchState match, Listing listing, PolicyState policy, Zones zones, DateTimeOffset now) =>
-        listing.State.Profile!.ServiceKinds.Any(kind => ServiceKinds.Covers(kind, match.Need!.Kind))
-        && new Asked(match, policy.Policy, zones, now).LookAt(listing).Reason is null;
+        listing.Provides(match.Need!.Kind) && new Asked(match, policy.Policy, zones, now).LookAt(listing).Reason is null;
 
     /// <summary>Whether offline help of this responder for this need crosses a sealed edge from each of its open sites.</summary>
     public static bool CrossesZone(Need need, Profile profile, Zones zones) =>
@@ -85,8 +61,15 @@ public static class Ranker
     private static readonly Dictionary<string, int> RankOfReason =
         ExclusionReasons.InOrder.Select((reason, index) => (reason, index)).ToDictionary(pair => pair.reason, pair => pair.index);
 
-    private readonly struct Asked
+    private sealed class Asked
     {
+        private static readonly (int Tier, ulong Traits, ulong Available)[] Together = [(0, 0, Traits.Available)];
+        private static readonly (int Tier, ulong Traits, ulong Available)[] ProvidersFirst =
+        [
+            (0, Traits.Of(ResponderKind.Provider), Traits.AvailableAs(ResponderKind.Provider)), (1, Traits.Of(ResponderKind.Group), Traits.AvailableAs(ResponderKind.Group)),
+        ];
+        private static readonly SpatialIndex.Key Unlimited = SpatialIndex.Key.Last;
+
         private readonly MatchState _match;
         private readonly Need _need;
         private readonly Policy _policy;
@@ -94,17 +77,129 @@ public static class Ranker
         private readonly DateTimeOffset _now;
         private readonly uint _communication;
         private readonly int _zone;
+        private readonly bool _kindIsExact;
         private readonly double _latitude, _longitude, _cosine;
 
         public Asked(MatchState match, Policy policy, Zones zones, DateTimeOffset now)
         {
             (_match, _need, _policy, _zones, _now) = (match, match.Need!, policy, zones, now);
             _communication = _need.Communication.Aggregate(0u, (mask, need) => mask | 1u << (int)need);
+            _kindIsExact = Traits.IsExact(_need.Kind);
             _zone = zones.SignatureOf(_need.Place);
             _latitude = Sphere.Radians(_need.Place.Latitude);
             _longitude = Sphere.Radians(_need.Place.Longitude);
             _cosine = Math.Cos(_latitude);
         }
+
+        /// <summary>The best of those that can be asked, and the next best.</summary>
+        public (Candidate? Best, Candidate? Second) FirstTwo(Roster directory)
+        {
+            Candidate? best = null, second = null;
+            if (OwnOf(directory) is { } own)
+                Consider(LookAt(own));
+            var wanted = Traits.WantedBy(_need, _zones);
+            foreach (var (_, _, available) in Tiers)
+            {
+                if (_need is { Mode: DeliveryMode.Online, SubDistrict: { } subDistrict } && second is null)
+                    Search(wanted | available | Traits.IsIn(subDistrict), sameSubDistrict: true);
+                if (second is null)
+                    Search(wanted | available, sameSubDistrict: false);
+            }
+            return (best, second);
+
+            void Search(ulong traits, bool sameSubDistrict)
+            {
+                var index = Begin(directory, traits, hardRules: true);
+                var limit = Unlimited;
+                while (index.Next(out var handle, out var by) && by.CompareTo(limit) <= 0)
+                {
+                    var listing = directory.At(handle);
+                    if (!Provides(listing))
+                        continue;
+                    var candidate = LookAt(listing);
+                    // A sub-district shares its bit with others.
+                    if (candidate.Reason is not null || sameSubDistrict && candidate.SubDistrict != 0)
+                        continue;
+                    Consider(candidate);
+                    if (second is { } last)
+                        limit = KeyOf(last);
+                }
+            }
+
+            void Consider(in Candidate candidate)
+            {
+                if (candidate.Reason is not null || candidate.Listing == best?.Listing || candidate.Listing == second?.Listing)
+                    return;
+                if (best is not { } first || candidate.CompareTo(first) < 0)
+                    (best, second) = (candidate, best);
+                else if (second is not { } next || candidate.CompareTo(next) < 0)
+                    second = candidate;
+            }
+        }
+
+        /// <summary>Everybody who provides the service kind, comes before the chosen one in the order, and is left out.</summary>
+        public List<Candidate> LeftOutBefore(in Candidate chosen, Roster directory)
+        {
+            var better = new List<Candidate>();
+            if (chosen.Own == 0)
+                return better;
+            var (last, look) = (chosen, directory.NextLook());
+            if (OwnOf(directory) is { } own)
+                Consider(own);
+            foreach (var (tier, traits, _) in Tiers)
+            {
+                if (tier > chosen.Tier)
+                    break;
+                var before = tier < chosen.Tier;
+                if (_need is { Mode: DeliveryMode.Online, SubDistrict: { } subDistrict })
+                    Search(traits | Traits.IsIn(subDistrict), before || chosen.SubDistrict > 0 ? Unlimited : KeyOf(chosen));
+                if (before || _need.Mode is DeliveryMode.Offline || chosen.SubDistrict > 0)
+                    Search(traits, before ? Unlimited : KeyOf(chosen));
+            }
+            return better;
+
+            void Search(ulong traits, SpatialIndex.Key limit)
+            {
+                var index = Begin(directory, traits | Traits.Of(_need.Kind), hardRules: false);
+                while (index.Next(out var handle, out var by) && by.CompareTo(limit) <= 0)
+                {
+                    var listing = directory.At(handle);
+                    if (Provides(listing))
+                        Consider(listing);
+                }
+            }
+
+            void Consider(Listing listing)
+            {
+                if (listing.SeenAt == look)
+                    return;
+                listing.SeenAt = look;
+                if (LookAt(listing) is { Reason: not null } candidate && candidate.CompareTo(last) < 0)
+                    better.Add(candidate);
+            }
+        }
+
+        private (int Tier, ulong Traits, ulong Available)[] Tiers => _policy.ProviderBeforeGroup ? ProvidersFirst : Together;
+
+        private Listing? OwnOf(Roster directory) =>
+            _need.OwnGroupId is { } id && directory.TryGet(id, out var listing) && listing.Provides(_need.Kind) ? listing : null;
+
+        private bool Provides(Listing listing) => _kindIsExact || listing.Provides(_need.Kind);
+
+        private SpatialIndex Begin(Roster directory, ulong traits, bool hardRules)
+        {
+            var index = directory.IndexFor(_zones);
+            if (_need.Mode is DeliveryMode.Offline)
+                index.SearchNear(_need.Place, traits, withinReach: hardRules);
+            else
+                index.SearchLight(traits);
+            return index;
+        }
+
+        /// <summary>Beyond which the index gives nobody that comes before this one, within one tier and sub-district.</summary>
+        private SpatialIndex.Key KeyOf(in Candidate candidate) => _need.Mode is DeliveryMode.Offline
+            ? new SpatialIndex.Key(Sphere.SquaredChord(candidate.DistanceMetres ?? double.PositiveInfinity), ulong.MaxValue)
+            : new SpatialIndex.Key(candidate.Load, candidate.Listing.Order);
 
         public Candidate LookAt(Listing listing)
         {
@@ -129,7 +224,7 @@ public static class Ranker
                 Tier: _policy.ProviderBeforeGroup && profile.Kind is ResponderKind.Group ? 1 : 0,
                 DistanceMetres: place.Metres,
                 SubDistrict: _need.Mode is DeliveryMode.Online && !place.SameSubDistrict ? 1 : 0,
-                Load: _need.Mode is DeliveryMode.Offline ? 0 : state.Capacity == 0 ? 1 : (double)state.Held.Count / state.Capacity);
+                Load: _need.Mode is DeliveryMode.Offline ? 0 : Listing.LoadOf(state));
         }
 
         /// <summary>

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Huzhu.Contracts;
@@ -6,13 +7,18 @@ using Huzhu.Matching.Domain;
 namespace Huzhu.Matching.Ranking;
 
 /// <summary>
-/// The responders as this process knows them: the state of every ledger, and lists by service kind. One writer, the
-/// decision loop; any number of readers, each of which sees one responder whole but not all of one moment.
+/// The responders as this process knows them: the state of every ledger, lists by service kind, and an index of their
+/// sites. One writer, the decision loop, which alone uses the index; any number of other readers, each of which sees one
+/// responder whole but not all of one moment.
 /// </summary>
 public sealed class Roster
 {
     private readonly ConcurrentDictionary<ResponderId, Listing> _listings = new();
     private volatile ConcurrentDictionary<string, Listing[]> _byKind = new();
+    private readonly SpatialIndex _index = new();
+    private Listing?[] _byHandle = [];
+    private Zones? _zones;
+    private int _looks;
 
     public int Count => _listings.Count;
     public IEnumerable<Listing> All => _listings.Values;
@@ -23,21 +29,39 @@ public sealed class Roster
 
     public void Set(ResponderId id, ResponderState state)
     {
+        var known = _listings.TryGetValue(id, out var listing);
         if (state.Profile is null)
         {
-            if (_listings.TryRemove(id, out _))
-                _byKind = new();
+            if (!known)
+                return;
+            _listings.TryRemove(id, out _);
+            _byKind = new();
+            Unplace(listing!);
             return;
         }
-        if (_listings.TryGetValue(id, out var listing))
+        if (!known)
         {
-            var kindsChanged = listing.Update(state);
-            if (kindsChanged)
-                _byKind = new();
+            _listings[id] = listing = new Listing(id, state);
+            _byKind = new();
+            Place(listing);
             return;
         }
-        _listings[id] = new Listing(id, state);
-        _byKind = new();
+        var before = listing!.Current;
+        listing.Update(state);
+        if (ReferenceEquals(before.State.Profile, state.Profile))
+        {
+            Mark(listing);
+            return;
+        }
+        if (!before.State.Profile!.ServiceKinds.SequenceEqual(state.Profile.ServiceKinds))
+            _byKind = new();
+        if (before.State.Profile.RadiusMetres == state.Profile.RadiusMetres && before.Facts.Sites.Select(site => site.Site.Place).SequenceEqual(listing.Current.Facts.Sites.Select(site => site.Site.Place)))
+        {
+            Mark(listing);
+            return;
+        }
+        Unplace(listing);
+        Place(listing);
     }
 
     /// <summary>Those that provide the service kind, in no order.</summary>
@@ -45,7 +69,55 @@ public sealed class Roster
     {
         var lists = _byKind;
         // Built once for each kind between changes of the directory's entries, which are rare beside needs.
-        return lists.GetOrAdd(kind, wanted => [.. _listings.Values.Where(listing => listing.State.Profile!.ServiceKinds.Any(provided => ServiceKinds.Covers(provided, wanted)))]);
+        return lists.GetOrAdd(kind, wanted => [.. _listings.Values.Where(listing => listing.Provides(wanted))]);
+    }
+
+    /// <summary>The index, for a search under these zones; what it gives is told apart by <see cref="At"/>.</summary>
+    internal SpatialIndex IndexFor(Zones zones)
+    {
+        if (zones.Any && !ReferenceEquals(zones, _zones))
+        {
+            _zones = zones;
+            foreach (var listing in _listings.Values)
+                Mark(listing);
+        }
+        return _index;
+    }
+
+    internal Listing At(int handle) => _byHandle[handle]!;
+
+    /// <summary>A number that no look before had, to mark the listings that it has come by.</summary>
+    internal int NextLook() => ++_looks;
+
+    private void Place(Listing listing)
+    {
+        var (state, facts) = listing.Current;
+        // Who has no site is found everywhere: the rules say what follows from that.
+        listing.Handles = new int[Math.Max(1, facts.Sites.Length)];
+        for (var index = 0; index < listing.Handles.Length; index++)
+        {
+            var place = index < facts.Sites.Length ? facts.Sites[index].Site.Place : default;
+            var handle = _index.Add(place, state.Profile!.RadiusMetres ?? double.PositiveInfinity, listing.TraitsAt(index, _zones), listing.Load, listing.Order);
+            listing.Handles[index] = handle;
+            if (handle >= _byHandle.Length)
+                Array.Resize(ref _byHandle, Math.Max(64, handle * 2));
+            _byHandle[handle] = listing;
+        }
+    }
+
+    private void Unplace(Listing listing)
+    {
+        foreach (var handle in listing.Handles)
+        {
+            _index.Remove(handle);
+            _byHandle[handle] = null;
+        }
+    }
+
+    private void Mark(Listing listing)
+    {
+        for (var index = 0; index < listing.Handles.Length; index++)
+            _index.Update(listing.Handles[index], listing.TraitsAt(index, _zones), listing.Load);
     }
 }
 
@@ -57,6 +129,7 @@ public sealed class Listing
     public Listing(ResponderId id, ResponderState state)
     {
         Id = id;
+        Order = OrderOf(id);
         _current = new Snapshot(state, new Facts(state.Profile!));
     }
 
@@ -64,13 +137,47 @@ public sealed class Listing
     public ResponderState State => _current.State;
     internal Snapshot Current => _current;
 
-    /// <summary>Whether the service kinds have changed.</summary>
-    internal bool Update(ResponderState state)
+    // For the decision loop alone: its places in the index, and the last look that came by.
+    internal int[] Handles { get; set; } = [];
+    internal int SeenAt { get; set; }
+    internal ulong Order { get; }
+    internal double Load => LoadOf(State);
+
+    /// <summary>The share of its places that are held.</summary>
+    internal static double LoadOf(ResponderState state) => state.Capacity == 0 ? 1 : (double)state.Held.Count / state.Capacity;
+
+    /// <summary>The beginning of an id, as a number that orders like it.</summary>
+    internal static ulong OrderOf(ResponderId id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        id.Value.TryWriteBytes(bytes, bigEndian: true, out _);
+        return BinaryPrimitives.ReadUInt64BigEndian(bytes);
+    }
+
+    internal bool Provides(string kind)
+    {
+        foreach (var provided in State.Profile!.ServiceKinds)
+        {
+            if (ServiceKinds.Covers(provided, kind))
+                return true;
+        }
+        return false;
+    }
+
+    internal ulong TraitsAt(int site, Zones? zones)
+    {
+        var (state, facts) = _current;
+        var traits = state is { Opening: Opening.Open, Free: > 0 } ? facts.Traits | Traits.Available | Traits.AvailableAs(facts.Profile.Kind) : facts.Traits;
+        if (site >= facts.Sites.Length)
+            return traits;
+        traits = Traits.At(traits, facts.Sites[site].Site);
+        return zones is null ? traits : traits | Traits.At(facts.ZonesOf(zones)[site], facts.Profile.ZonePermit);
+    }
+
+    internal void Update(ResponderState state)
     {
         var before = _current;
-        var sameProfile = ReferenceEquals(before.State.Profile, state.Profile);
-        _current = new Snapshot(state, sameProfile ? before.Facts : new Facts(state.Profile!));
-        return !sameProfile && !before.State.Profile!.ServiceKinds.SequenceEqual(state.Profile!.ServiceKinds);
+        _current = new Snapshot(state, ReferenceEquals(before.State.Profile, state.Profile) ? before.Facts : new Facts(state.Profile!));
     }
 
     internal sealed record Snapshot(ResponderState State, Facts Facts);
@@ -85,12 +192,14 @@ public sealed class Listing
             Profile = profile;
             Modes = profile.Modes.Aggregate(0u, (mask, mode) => mask | 1u << (int)mode);
             Communication = profile.CommunicationAbilities.Aggregate(0u, (mask, ability) => mask | 1u << (int)ability);
+            Traits = Ranking.Traits.Of(profile);
             Sites = [.. profile.Sites.Where(site => site.Place.IsOnEarth).Select(site => new SiteFacts(site))];
         }
 
         public Profile Profile { get; }
         public uint Modes { get; }
         public uint Communication { get; }
+        public ulong Traits { get; }
         public SiteFacts[] Sites { get; }
 
         public int[] ZonesOf(Zones zones)

@@ -20,5 +20,23 @@ public static class Sphere
         return 2 * RadiusMetres * Math.Asin(Math.Min(1, Math.Sqrt(h)));
     }
 
+    public static (double X, double Y, double Z) UnitVector(GeoPoint place)
+    {
+        var (latitude, longitude) = (Radians(place.Latitude), Radians(place.Longitude));
+        var (sine, cosine) = Math.SinCos(latitude);
+        var (y, x) = Math.SinCos(longitude);
+        return (cosine * x, cosine * y, sine);
+    }
+
+    /// <summary>
+    /// The squared straight line, in Earth radii, between places so far apart on the surface; a little more, so that what
+    /// was rounded on either side never puts a place beyond its own distance.
+    /// </summary>
+    public static double SquaredChord(double metres)
+    {
+        var half = Math.Sin(Math.Min(metres / (2 * RadiusMetres), Math.PI / 2));
+        return 4 * half * half * (1 + 1e-9) + 1e-20;
+    }
+
     public static double Radians(double degrees) => degrees * (Math.PI / 180);
 }

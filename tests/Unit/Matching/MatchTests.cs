@@ -55,7 +55,7 @@ public class MatchTests
         ["expire-untold"] = state => Match.DecideExpire(state, Now.AddHours(2)),
         ["escalate"] = state => Match.DecideEscalate(state, Policy.Default, Now.AddHours(24)),
         ["escalate-early"] = state => Match.DecideEscalate(state, Policy.Default, Now.AddHours(23)),
-        ["wait"] = state => Match.DecideWait(state, Policy.Default, "full", new Dictionary<string, int>(), Later),
+        ["wait"] = state => Match.DecideWait(state, Policy.Default, () => new Nobody("full", new Dictionary<string, int>()), Later),
         ["offer"] = state => Match.DecideOffer(state, Policy.Default, O3, R3, ResponderKind.Group, Because, Later),
         ["cancel"] = state => Match.DecideCancel(state, Request, "solved", Later, Later),
         ["confirm"] = state => Match.DecideConfirm(state, Request, Later, Later),
@@ -235,7 +235,7 @@ public class MatchTests
         var policy = Policy.Default with { MaxUnansweredOffersPerNeed = 2 };
         var state = Fold(Received(), Made(O1, R1), new OfferExpired(O1, Request, R1, Now), Made(O2, R2), new OfferDeclined(O2, Request, R2, DeclineReason.Other, Now));
         Assert.Equal(0, state.OffersWanted(policy));
-        var wait = Match.DecideWait(state, policy, "full", new Dictionary<string, int>(), Later);
+        var wait = Match.DecideWait(state, policy, () => new Nobody("full", new Dictionary<string, int>()), Later);
         Assert.Equal("offers-exhausted", Assert.IsType<NeedEscalated>(Assert.Single(wait.Events)).Reason);
     }
 
@@ -245,19 +245,19 @@ public class MatchTests
         var full = new Dictionary<string, int>();
         var (limit, back) = (Now.AddHours(24), new OfferDeclined(O1, Request, R1, DeclineReason.Other, Now));
         var (first, second) = (Fold(Received()), Fold(Received(), new NeedWaits(Request, "full", full, 1, Now), Made(O1, R1), back));
-        Assert.False(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(first, Policy.Default, "full", full, Later).Events)).Again);
-        Assert.True(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(second, Policy.Default, "full", full, Later).Events)).Again);
-        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(second, Policy.Default, "full", full, limit).Events)).Again);
+        Assert.False(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(first, Policy.Default, () => new Nobody("full", full), Later).Events)).Again);
+        Assert.True(Assert.IsType<NeedWaits>(Assert.Single(Match.DecideWait(second, Policy.Default, () => new Nobody("full", full), Later).Events)).Again);
+        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(second, Policy.Default, () => new Nobody("full", full), limit).Events)).Again);
 
         var third = Fold(Received(), new NeedEscalated(Request, "full", 1, Now), Made(O1, R1), back);
-        Assert.True(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(third, Policy.Default, "full", full, limit).Events)).Again);
+        Assert.True(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(third, Policy.Default, () => new Nobody("full", full), limit).Events)).Again);
         var accepted = Fold(Received(), new NeedEscalated(Request, "full", 1, Now), Made(O1, R1), Accepted(O1, R1), new OfferReleased(O1, Request, R1, "ill", Now));
-        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(accepted, Policy.Default, "full", full, limit).Events)).Again);
+        Assert.False(Assert.IsType<NeedEscalated>(Assert.Single(Match.DecideWait(accepted, Policy.Default, () => new Nobody("full", full), limit).Events)).Again);
     }
 
     [Fact]
     public void a_need_that_finds_nobody_after_its_limit_is_escalated_at_once() =>
-        Assert.Equal("NeedEscalated", Names(Match.DecideWait(States["open"], Policy.Default, "full", new Dictionary<string, int>(), Now.AddHours(24))));
+        Assert.Equal("NeedEscalated", Names(Match.DecideWait(States["open"], Policy.Default, () => new Nobody("full", new Dictionary<string, int>()), Now.AddHours(24))));
 
     [Fact]
     public void the_urgency_that_was_raised_before_the_need_came_counts()

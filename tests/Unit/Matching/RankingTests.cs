@@ -34,6 +34,9 @@ public class RankingTests
     private static Choice Rank(Need need, Roster roster, Zones? zones = null, Policy? policy = null, MatchState? match = null) =>
         Ranker.Rank(match ?? Fold(new NeedReceived(need, Now)), roster, policy is null ? InForce : new PolicyState(policy, 2), zones ?? NoZones, Now);
 
+    private static Nobody WhyNobody(Need need, Roster roster, Zones? zones = null, Policy? policy = null) =>
+        Ranker.WhyNobody(Fold(new NeedReceived(need, Now)), roster, policy is null ? InForce : new PolicyState(policy, 2), zones ?? NoZones, Now);
+
     public static TheoryData<string, Need, Profile, Opening, int> Excluded() => new()
     {
         { ExclusionReasons.Kind, Need(kind: ServiceKinds.Medicine), Profile(), Opening.Open, 0 },
@@ -56,10 +59,11 @@ public class RankingTests
     [Theory, MemberData(nameof(Excluded))]
     public void each_hard_rule_excludes_and_says_so(string reason, Need need, Profile profile, Opening opening, int held)
     {
-        var choice = Rank(need, RosterOf((R1, profile, opening, held)), Sealed);
-        Assert.Null(choice.Best);
-        Assert.Equal(reason, choice.Waits);
-        Assert.Equal(1, choice.LeftOut[reason]);
+        var roster = RosterOf((R1, profile, opening, held));
+        Assert.Null(Rank(need, roster, Sealed).Best);
+        var why = WhyNobody(need, roster, Sealed);
+        Assert.Equal(reason, why.Reason);
+        Assert.Equal(new Dictionary<string, int> { [reason] = 1 }, why.LeftOut);
     }
 
     public static TheoryData<Need, Profile> Served() => new()
@@ -102,7 +106,7 @@ public class RankingTests
             policy: Policy.Default with { ProviderBeforeGroup = false }).Best!.Id);
 
     [Fact]
-    public void an_explanation_names_those_better_placed_and_counts_the_others()
+    public void an_explanation_names_those_better_placed_and_nobody_else()
     {
         var roster = RosterOf(
             (R1, Profile(ResponderKind.Provider), Opening.Closed, 0), (R2, Profile(place: North(100)), Opening.Open, 2), (R3, Profile(place: North(200)), Opening.Open, 1),
@@ -111,7 +115,7 @@ public class RankingTests
         var why = choice.Explanation!;
         Assert.Equal((R3, 3, 1L, 0L, 1, 2, 2L), (choice.Best!.Id, why.Rank, why.PolicyVersion, why.ZonesVersion, why.Held, why.Capacity, why.LedgerVersion));
         Assert.Equal([(R1, "closed", 1L), (R2, "full", 3L)], why.LeftOut.Select(left => (left.ResponderId, left.Reason, left.LedgerVersion)));
-        Assert.Equal(new Dictionary<string, int> { ["kind"] = 1, ["paused"] = 1 }, why.OthersLeftOut);
+        Assert.Empty(why.OthersLeftOut);
         Assert.Equal(Responder(6), why.RunnerUp);
         Assert.InRange(why.DistanceMetres!.Value, 199.9, 200.1);
 
@@ -167,26 +171,53 @@ public class RankingTests
         from excluded in Gen.Int[1, 12].Array[0, 2]
         select Need(place: place, kind: kind, mode: mode, subDistrict: district, communication: communication, own: own == 0 ? null : Responder(own), excluded: [.. excluded.Select(Responder)]);
 
+    private static readonly Func<GeoPoint, GeoPoint>[] Elsewhere =
+    [
+        place => place,
+        place => new GeoPoint(place.Latitude, place.Longitude - Centre.Longitude + (place.Longitude < Centre.Longitude ? 180 : -180)),
+        place => new GeoPoint(90 - Math.Abs(place.Latitude - Centre.Latitude), (place.Longitude - Centre.Longitude) * 5_900),
+        _ => Centre,
+    ];
+
     [Fact]
     public void ranking_equals_brute_force() =>
-        Gen.Select(AnyNeed, AnyResponder.Array[0, 12], Gen.Bool, Gen.Bool).Sample((need, responders, providerFirst, zoned) =>
+        Gen.Select(AnyNeed, AnyResponder.Array[0, 12], AnyResponder.Array[12], Gen.Bool, Gen.Bool, Gen.Int[0, Elsewhere.Length - 1], Gen.Int[0, 3]).Sample((need, responders, before, providerFirst, zoned, where, named) =>
         {
-            var roster = RosterOf([.. responders.Select((responder, index) => (Responder(index + 1), responder.Profile, responder.Opening, responder.Held))]);
-            var policy = Policy.Default with { ProviderBeforeGroup = providerFirst };
-            var choice = Rank(need, roster, zoned ? Sealed : NoZones, policy);
-            var expected = roster.All.Where(one => Eligible(need, one, zoned)).OrderBy(one => one.Id == need.OwnGroupId ? 0 : 1)
+            Profile Move(Profile profile) => profile with { Sites = [.. profile.Sites.Select(site => site with { Place = Elsewhere[where](site.Place) })] };
+            need = need with { Place = Elsewhere[where](need.Place) };
+            var policy = Policy.Default with { ProviderBeforeGroup = providerFirst, MaxCandidatesExplained = named };
+            var zones = zoned ? Sealed : NoZones;
+            // The index has known all of them, and one more, otherwise.
+            var roster = RosterOf([.. before.Select((responder, index) => (Responder(index + 1), Move(responder.Profile), responder.Opening, responder.Held))]);
+            Rank(need, roster, zones, policy);
+            for (var number = 1; number <= before.Length; number++)
+                roster.Set(Responder(number), number > responders.Length ? ResponderState.Initial : RosterOf((Responder(number), Move(responders[number - 1].Profile), responders[number - 1].Opening, responders[number - 1].Held)).StateOf(Responder(number)));
+
+            IOrderedEnumerable<Listing> InOrder(IEnumerable<Listing> listings) => listings.OrderBy(one => one.Id == need.OwnGroupId ? 0 : 1)
                 .ThenBy(one => providerFirst && one.State.Profile!.Kind is ResponderKind.Group ? 1 : 0)
-                .ThenBy(one => need.Mode is DeliveryMode.Offline ? Usable(need, one, zoned).Min(site => Sphere.DistanceMetres(need.Place, site.Place)) : 0)
+                .ThenBy(one => need.Mode is DeliveryMode.Offline ? Shown(need, one, zoned) : 0)
                 .ThenBy(one => need.Mode is DeliveryMode.Online && !one.State.Profile!.Sites.Any(site => site.Open && site.SubDistrict == need.SubDistrict) ? 1 : 0)
-                .ThenBy(one => need.Mode is DeliveryMode.Online ? (double)one.State.Held.Count / one.State.Capacity : 0)
-                .ThenBy(one => one.Id.Value).ToList();
-            var same = choice.Best?.Id == expected.FirstOrDefault()?.Id && (expected.Count < 2 || choice.Explanation!.RunnerUp == expected[1].Id);
-            // Everybody is accounted for: chosen, could have been, named, or counted.
-            var counted = choice.Best is null
-                ? choice.LeftOut.Values.Sum()
-                : expected.Count + choice.Explanation!.LeftOut.Count + choice.Explanation.OthersLeftOut.Values.Sum();
-            return same && counted == roster.Count && (choice.Best is null) == (choice.Waits is not null);
-        }, iter: 5_000);
+                .ThenBy(one => need.Mode is DeliveryMode.Offline ? 0 : one.State.Capacity == 0 ? 1 : (double)one.State.Held.Count / one.State.Capacity)
+                .ThenBy(one => one.Id.Value);
+            var providers = InOrder(roster.All.Where(one => one.State.Profile!.ServiceKinds.Any(kind => ServiceKinds.Covers(kind, need.Kind)))).ToList();
+            var expected = providers.Where(one => Eligible(need, one, zoned)).ToList();
+            var choice = Rank(need, roster, zones, policy);
+            if (expected.Count == 0)
+                return choice is { Best: null, Explanation: null } && WhyNobody(need, roster, zones, policy).LeftOut.Values.Sum() == roster.Count;
+            var why = choice.Explanation!;
+            var better = providers.TakeWhile(one => one != expected[0]).ToList();
+            return choice.Best == expected[0] && why.RunnerUp == expected.ElementAtOrDefault(1)?.Id && why.Rank == better.Count + 1
+                && why.LeftOut.Select(left => left.ResponderId).SequenceEqual(better.Take(named).Select(one => one.Id))
+                && why.OthersLeftOut.Values.Sum() == Math.Max(0, better.Count - named)
+                && why.LeftOut.All(left => left.Reason == WhyNobody(need, RosterOf(Entry(roster, left.ResponderId)), zones, policy).Reason);
+        }, iter: 20_000);
+
+    private static (ResponderId, Profile, Opening, int) Entry(Roster roster, ResponderId id) =>
+        (id, roster.StateOf(id).Profile!, roster.StateOf(id).Opening, roster.StateOf(id).Held.Count);
+
+    /// <summary>The distance that gives the place in the order: to the nearest site that may help, else to the nearest.</summary>
+    private static double Shown(Need need, Listing one, bool zoned) =>
+        (Usable(need, one, zoned) is var usable && usable.Any() ? usable : one.State.Profile!.Sites).Min(site => Sphere.DistanceMetres(need.Place, site.Place));
 
     private static bool Eligible(Need need, Listing one, bool zoned)
     {

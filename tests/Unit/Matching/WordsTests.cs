@@ -13,22 +13,22 @@ public class WordsTests
     {
         var why = Because with
         {
-            Rank = 3,
+            Rank = 6,
             FirstBecause = OrderReasons.Nearest,
             RunnerUp = R3,
             RunnerUpDistanceMetres = 2100,
             LeftOut = [new LeftOut(R2, ResponderKind.Provider, ExclusionReasons.Closed, 40, 3), new LeftOut(R3, ResponderKind.Group, ExclusionReasons.Full, 90, 9)],
-            OthersLeftOut = new Dictionary<string, int> { [ExclusionReasons.Kind] = 2, [ExclusionReasons.Paused] = 1 },
+            OthersLeftOut = new Dictionary<string, int> { [ExclusionReasons.Communication] = 2, [ExclusionReasons.Paused] = 1 },
         };
         var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = why })).Offers[0].Words;
         Assert.Equal(
         [
             $"Offer 1 went to the group {R1}, 120 m away, which held 0 of its 2 places.",
             "It was the nearest that could be asked; the next one is 2.1 km away.",
-            "2 were better placed but could not be asked:",
+            "5 were better placed but could not be asked:",
             $"The provider {R2}, 40 m away, is closed.",
             $"The group {R3}, 90 m away, has no free place.",
-            "Of the others, 2 do not provide the service kind; 1 takes no new needs for now.",
+            "Of those better placed beyond these, 2 cannot communicate in the person's way; 1 takes no new needs for now.",
             "It was decided by version 1 of the policy and version 0 of the sealed zones, with the responder's ledger at version 1.",
             "It has not reached the responder yet.",
         ], words);
