@@ -36,8 +36,11 @@ public sealed class PostgresServer : IAsyncDisposable
     readonly ChildProcess? _process;
     readonly (ContainerEngine Engine, string Name)? _container;
 
-    PostgresServer(RunFolder run, int port, string password, ChildProcess? process, (ContainerEngine, string)? container)
+    readonly string? _data;
+
+    PostgresServer(RunFolder run, int port, string password, ChildProcess? process, (ContainerEngine, string)? container, string? data = null)
     {
+        _data = data;
         _run = run;
         Port = port;
         _password = password;
@@ -91,10 +94,14 @@ public sealed class PostgresServer : IAsyncDisposable
         await drop.ExecuteNonQueryAsync(cancellation);
     }
 
-    /// <summary>A fast shutdown; the folder goes with the run.</summary>
+    /// <summary>Whether the data stay after the server has stopped; see <see cref="KeptDatabase"/>. A container keeps none.</summary>
+    public bool KeepsData { get; set; }
+
+    /// <summary>A fast shutdown; the folder goes with the run, unless it is to be kept.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_process is not null) await _process.StopAsync(Signal.Interrupt, StopPatience);
+        if (KeepsData && _data is not null) KeptDatabase.Keep(_run.Repository, _run.Id, _data, _password);
         if (_container is var (engine, name)) await engine.RemoveAsync(name);
     }
 
@@ -126,12 +133,20 @@ public sealed class PostgresServer : IAsyncDisposable
         var initialised = await Tool.RunAsync(program, arguments, ReadyWithin, cancellation: cancellation);
         File.Delete(passwordFile);
         if (!initialised.Succeeded) throw new DidNotStartException($"initdb failed: {initialised.Tail}");
+        return await StartOnAsync(bin, run, data, password, cancellation);
+    }
 
+    /// <summary>Starts on a data folder that exists, whose user and password are as when it was made.</summary>
+    internal static async Task<PostgresServer> StartOnAsync(string bin, RunFolder run, string data, string password, CancellationToken cancellation)
+    {
+        var user = SystemUser.ForServers();
         for (var attempt = 1; ; attempt++)
         {
             var port = FreePorts.Next();
             string[] settings = [.. Settings, "listen_addresses=127.0.0.1", $"port={port}", "unix_socket_directories="];
-            (program, arguments) = As("postgres", ["-D", data, .. settings.SelectMany(setting => new[] { "-c", setting })]);
+            IReadOnlyList<string> arguments = ["-D", data, .. settings.SelectMany(setting => new[] { "-c", setting })];
+            var program = Path.Combine(bin, "postgres");
+            if (user is not null) (program, arguments) = user.Run(program, arguments);
             var process = run.Start(new ChildStart(
                 ServerNames.Postgres,
                 program,
@@ -141,7 +156,7 @@ public sealed class PostgresServer : IAsyncDisposable
                 WorkingFolder: "/",
                 // Its workers lead sessions of their own: only the postmaster can end them, and SIGQUIT makes it do so.
                 AbruptSignal: Signal.Quit));
-            var server = new PostgresServer(run, port, password, process, null);
+            var server = new PostgresServer(run, port, password, process, null, data);
             if (await server.WaitUntilReadyAsync(cancellation)) return server;
             if (attempt == PortAttempts || !process.LogTail().Contains("could not bind", StringComparison.Ordinal))
                 throw new DidNotStartException($"PostgreSQL did not start. The end of its log:\n{process.LogTail()}");

@@ -7,10 +7,11 @@ static class PrivateFiles
 {
     const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    public static void CreateFolder(string folder)
+    /// <param name="others">What others may do with it all the same.</param>
+    public static void CreateFolder(string folder, UnixFileMode others = UnixFileMode.None)
     {
         if (OperatingSystem.IsWindows()) throw NotHere();
-        Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute);
+        Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute | others);
     }
 
     public static void Write(string file, string text, UnixFileMode mode = OwnerOnly)

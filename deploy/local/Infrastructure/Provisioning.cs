@@ -28,6 +28,10 @@ public static partial class Provisioning
     static readonly TimeSpan InstallWithin = TimeSpan.FromMinutes(25);
     const string PolicyFile = "/usr/sbin/policy-rc.d";
 
+    /// <summary>PostgreSQL alone, for what needs no broker.</summary>
+    public static async Task<Installation> FindPostgresAsync(Repository repository, Narrator narrator, CancellationToken cancellation) =>
+        FindPostgres() ?? (await FindOrInstallAsync(repository, narrator, cancellation)).Postgres;
+
     public static async Task<Installations> FindOrInstallAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
     {
         var allowed = Environment.GetEnvironmentVariable("HUZHU_SERVERS") is { Length: > 0 } choice ? choice : "any";

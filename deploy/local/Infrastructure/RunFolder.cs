@@ -59,6 +59,8 @@ public sealed partial class RunFolder : IAsyncDisposable
         Id = id;
     }
 
+    internal Repository Repository => _repository;
+
     public string Id { get; }
     public string FullPath => Path.Combine(_repository.RunsFolder, Id);
     public string LogsFolder => Path.Combine(FullPath, "logs");

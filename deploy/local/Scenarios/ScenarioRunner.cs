@@ -134,6 +134,7 @@ public sealed class ScenarioRunner
             var report = await _narrator.DuringAsync("Checking the four event logs", async _ =>
                 await JudgeAsync(acceptedFile, await counterfactuals, whole, cancellation));
             deployment.Infrastructure.Run.KeepLogs = report.Invariants.Any(invariant => !invariant.Holds);
+            deployment.Infrastructure.Postgres.KeepsData = true;
             return report;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
@@ -375,6 +376,7 @@ public sealed class ScenarioRunner
         if (report.Invariants.All(invariant => invariant.Holds))
             Console.WriteLine($"All {report.Invariants.Count} invariants hold, over {report.Run.Events.Values.Sum():N0} events.");
         Console.WriteLine($"Report: {page.FullName}");
+        Console.WriteLine("The logs are kept until the next demo: ./huzhu audit --help says what they can be asked.");
     }
 
     static void Open(FileInfo page, Narrator narrator)

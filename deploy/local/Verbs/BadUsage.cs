@@ -9,7 +9,7 @@ static partial class BadUsage
     public static string Sentence(ParseResult parsed)
     {
         if (parsed.Tokens.Count == 0)
-            return "Say what to do: demo, up, down, status, test or bench; ./huzhu --help explains them.";
+            return "Say what to do: demo, up, down, status, test, bench or audit; ./huzhu --help explains them.";
 
         var command = parsed.CommandResult.Command is Verb verb ? $"./huzhu {verb.Name}" : "./huzhu";
         var what = parsed.UnmatchedTokens is [var token, ..]

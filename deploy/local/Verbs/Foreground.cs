@@ -8,10 +8,11 @@ static class Foreground
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     public static async Task<int> RunAsync(
-        Repository repository, RunFolder run, string name, string assembly, IEnumerable<string> arguments, CancellationToken cancellation)
+        Repository repository, RunFolder run, string name, string assembly, IEnumerable<string> arguments, CancellationToken cancellation,
+        IReadOnlyDictionary<string, string?>? environment = null)
     {
         var process = run.Start(new ChildStart(
-            name, DotNet.Program, [assembly, .. arguments], new Dictionary<string, string?>(), LogFile: null, WorkingFolder: Environment.CurrentDirectory));
+            name, DotNet.Program, [assembly, .. arguments], environment ?? new Dictionary<string, string?>(), LogFile: null, WorkingFolder: Environment.CurrentDirectory));
         try
         {
             return await process.WaitForExitAsync(cancellation);

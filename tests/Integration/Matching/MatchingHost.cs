@@ -39,6 +39,7 @@ public sealed class MatchingHost : IAsyncDisposable
         _data = NpgsqlDataSource.Create(database);
     }
 
+    public string Database => _database;
     public Heard Heard { get; } = new();
     public HttpClient Http => _replicas[0].Http;
     public LinkSigner Links => new(_linkKey);

@@ -31,6 +31,20 @@ public class ArchitectureTests
         Assert.Empty(referenced.Intersect(Services.Where(other => other != service).Select(other => $"Huzhu.{other}")));
     }
 
+    /// <summary>The audit reads the logs with the services' own code (docs/adr/0006); nothing may lean on it, and it starts no service.</summary>
+    [Fact]
+    public void only_the_audit_references_services_and_nothing_references_the_audit()
+    {
+        Assert.Equal(Services.Order(), ReferencesOf("Audit").Intersect(Services).Order());
+        Assert.All(Services.Append("ServiceDefaults").Append("Contracts"), service => Assert.DoesNotContain("Audit", ReferencesOf(service)));
+        var hosting = NetArchTest.Rules.Types.InAssembly(Assembly.Load("Huzhu.Audit")).ShouldNot()
+            .HaveDependencyOnAny("MassTransit", "RabbitMQ", "Microsoft.AspNetCore", "Huzhu.ServiceDefaults.Hosting", "Huzhu.ServiceDefaults.PersonalDataVault").GetResult();
+        Assert.Empty((hosting.FailingTypes ?? []).Select(type => type.FullName));
+
+        static IEnumerable<string> ReferencesOf(string project) =>
+            Assembly.Load($"Huzhu.{project}").GetReferencedAssemblies().Select(name => name.Name!).Where(name => name.StartsWith("Huzhu.", StringComparison.Ordinal)).Select(name => name["Huzhu.".Length..]);
+    }
+
     [Fact]
     public void contracts_depend_on_nothing_but_the_runtime() =>
         Assert.All(typeof(Need).Assembly.GetReferencedAssemblies(), name => Assert.StartsWith("System.", name.Name));

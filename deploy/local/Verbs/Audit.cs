@@ -1,0 +1,80 @@
+using System.CommandLine;
+using Huzhu.Local.Infrastructure;
+
+namespace Huzhu.Local.Verbs;
+
+static class Audit
+{
+    public static Verb Command()
+    {
+        var command = new Verb(
+            "audit",
+            "Reads the event logs: what happened and why, and whether anything was changed since.",
+            """
+            Reads the logs of what ./huzhu up runs, or else of the last ./huzhu demo, whose data it keeps in .local/last
+            until the next one; the audit starts PostgreSQL on it and stops it again. It writes nothing to a database.
+
+              ./huzhu audit timeline REQUEST|NEED|RESPONDER [--as-of TIME] [--json]
+              ./huzhu audit explain NEED [--as-of TIME] [--json]   why each offer went where it went
+              ./huzhu audit state [--at TIME] [--json]             capacity, backlog and needs of any instant
+              ./huzhu audit recheck [--from TIME] [--to TIME]      decides every offer again
+              ./huzhu audit rebuild                                makes every read model anew and compares
+              ./huzhu audit export --format cloudevents|csv|log --out DIR
+              ./huzhu audit seal [--every SECONDS --events N]      signs what the logs are now
+              ./huzhu audit verify [--since-last] [--copy FILE]    whether anything sealed was changed, and what
+              ./huzhu audit prove EVENT > FILE                     or: prove --since CHECKPOINT
+              ./huzhu audit check-proof FILE                       needs no database
+
+            Checkpoints, sealed lines and the signing key lie in .local/audit. docs/auditors says what they promise.
+
+            Exit codes: 0 all is well, 1 something is not as it should be (it is named) or the build failed, 2 bad
+            usage, 3 there is nothing to read, 4 the database did not start, 130 interrupted.
+            """);
+        command.TreatUnmatchedTokensAsErrors = false;
+        command.SetAction((parsed, cancellation) => RunAsync([.. parsed.UnmatchedTokens], cancellation));
+        return command;
+    }
+
+    static async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellation)
+    {
+        var repository = Repository.Find();
+        // Standard output is the audit's: it writes proofs and JSON to it.
+        var narrator = Narrator.ToError();
+        await Builds.Audit.EnsureAsync(repository, narrator, cancellation);
+        await using var run = await RunFolder.CreateAsync(repository, "audit");
+
+        // What needs no database gets none.
+        if (arguments is [] or ["check-proof" or "key" or "--help" or "-h", ..] || arguments.Contains("--help"))
+            return await StartAsync(repository, run, "", new Dictionary<string, string>(), arguments, cancellation);
+
+        var up = RunFolder.Existing(repository).FirstOrDefault(other => other.Kind == Up.Kind && other.IsLive);
+        if (up is not null && LocalDescription.Read(repository) is { } description)
+            return await StartAsync(repository, run, up.Id, description.Databases, arguments, cancellation);
+        if (KeptDatabase.Find(repository) is not { } kept)
+            throw new MissingRequirementException("There is no log to read: ./huzhu up --detach starts the services, ./huzhu demo leaves its data.");
+        await using var server = await narrator.DuringAsync("Starting PostgreSQL on the data of the last demo", async _ =>
+            await kept.StartAsync(await Provisioning.FindPostgresAsync(repository, narrator, cancellation), run, cancellation));
+        var databases = Repository.ServiceNames.ToDictionary(service => service, service => server.ConnectionString(service));
+        return await StartAsync(repository, run, kept.Run, databases, arguments, cancellation);
+    }
+
+    static async Task<int> StartAsync(
+        Repository repository, RunFolder run, string audited, IReadOnlyDictionary<string, string> databases, IReadOnlyList<string> arguments, CancellationToken cancellation)
+    {
+        var folder = Path.Combine(repository.LocalFolder, "audit");
+        PrivateFiles.CreateFolder(folder);
+        var program = repository.ServiceAssembly("audit");
+        var key = Path.Combine(folder, "key");
+        if (!File.Exists(key))
+        {
+            var made = await Tool.RunAsync(DotNet.Program, [program, "key", key], TimeSpan.FromSeconds(30), cancellation: cancellation);
+            if (!made.Succeeded) throw new DidNotStartException($"The signing key could not be made: {made.Tail}");
+            File.WriteAllText(key + ".public", made.Output);
+        }
+
+        var environment = databases.ToDictionary(database => $"ConnectionStrings__{database.Key}", database => (string?)database.Value);
+        environment["Audit__Folder"] = Path.Combine(folder, audited);
+        environment["Audit__KeyFile"] = key;
+        return await Foreground.RunAsync(repository, run, "audit", program, arguments, cancellation, environment);
+    }
+}

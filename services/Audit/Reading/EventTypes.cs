@@ -1,0 +1,49 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using Huzhu.Groups.Domain;
+using Huzhu.Matching.Domain;
+using Huzhu.Notifications.Domain;
+using Huzhu.Requests.Domain;
+using Huzhu.ServiceDefaults;
+using Marten.Services;
+
+namespace Huzhu.Audit.Reading;
+
+/// <summary>The events of each service by the names that its store gives them, read as the service itself reads them.</summary>
+public static class EventTypes
+{
+    private static readonly SystemTextJsonSerializer Serializer = EventStore.CreateSerializer();
+
+    private static readonly FrozenDictionary<string, FrozenDictionary<string, Type>> ByService = new Dictionary<string, FrozenDictionary<string, Type>>
+    {
+        ["requests"] = Named(EventStore.EventsOf<RequestEvent>()),
+        ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>()]),
+        ["matching"] = Named([.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()]),
+        ["notifications"] = Named(EventStore.EventsOf<NotificationEvent>()),
+    }.ToFrozenDictionary();
+
+    public static IReadOnlyDictionary<string, Type> Of(string service) => ByService[service];
+
+    /// <returns>Null for what the store writes for itself, such as the tombstone of a refused append.</returns>
+    /// <exception cref="AuditException">The event is of a type that this version does not know.</exception>
+    public static object? Decode(string service, StoredEvent stored)
+    {
+        if (stored.Type == "tombstone")
+            return null;
+        if (!ByService[service].TryGetValue(stored.Type, out var type))
+            throw new AuditException($"The log of {service} has an event of the unknown type {stored.Type} at sequence {stored.Sequence}: it was written by another version, or not by the service.");
+        try
+        {
+            return Serializer.FromJson(type, new MemoryStream(stored.Data));
+        }
+        catch (JsonException exception)
+        {
+            throw new AuditException($"The {stored.Type} at sequence {stored.Sequence} of {service} cannot be read: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>A read model as its service would store it.</summary>
+    public static string ToJson(object document) => Serializer.ToJson(document);
+
+    private static FrozenDictionary<string, Type> Named(IEnumerable<Type> types) => types.ToFrozenDictionary(type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.Name));
+}

@@ -1,0 +1,167 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Huzhu.ServiceDefaults;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Huzhu.Audit.Reading;
+
+/// <summary>
+/// Reads the event log of one service, and nothing else of it: the tables, not the service. Every session is read-only,
+/// whatever the role of the connection may do.
+/// </summary>
+public sealed class ServiceLog : IAsyncDisposable
+{
+    private const string Events = EventStore.Schema + ".mt_events";
+    private const string Numbers = EventStore.Schema + ".mt_events_sequence";
+
+    private const string Columns =
+        "seq_id, id, stream_id, version, type, timestamp, data, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
+
+    private readonly NpgsqlDataSource _database;
+
+    public ServiceLog(string service, string connectionString)
+    {
+        Service = service;
+        var builder = new NpgsqlDataSourceBuilder(connectionString);
+        var connection = builder.ConnectionStringBuilder;
+        connection.ApplicationName = "huzhu-audit";
+        connection.CommandTimeout = 0;
+        // What waits for another table to be read is idle for as long.
+        connection.Options = $"{connection.Options} -c default_transaction_read_only=on -c idle_in_transaction_session_timeout=0".Trim();
+        _database = builder.Build();
+    }
+
+    public string Service { get; }
+
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    /// <summary>Events in the order of their numbers, as of one moment, in flat memory.</summary>
+    /// <param name="after">The number before the first.</param>
+    /// <param name="upTo">The last number.</param>
+    public IAsyncEnumerable<StoredEvent> ReadAsync(long after = 0, long upTo = long.MaxValue, CancellationToken cancellation = default) =>
+        CopyAsync(string.Create(CultureInfo.InvariantCulture, $"where seq_id > {after} and seq_id <= {upTo} order by seq_id"), cancellation);
+
+    /// <summary>Events stream by stream, each in the order of its versions.</summary>
+    /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>
+    public static IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
+        CopyAsync(connection, "order by stream_id, version", cancellation);
+
+    /// <summary>Events that a condition picks, in the order of their numbers.</summary>
+    /// <param name="condition">SQL with <c>$1</c>; never what a user wrote.</param>
+    public async IAsyncEnumerable<StoredEvent> FindAsync(string condition, Guid[] ids, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"select {Columns} from {Events} where {condition} order by seq_id");
+        command.Parameters.AddWithValue(ids);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            yield return new StoredEvent(
+                reader.GetInt64(0), reader.GetGuid(1), reader.GetGuid(2), reader.GetInt64(3), reader.GetString(4), reader.GetFieldValue<DateTimeOffset>(5),
+                reader.GetFieldValue<byte[]>(6), Text(7), Text(8), Text(9), Text(10), reader.IsDBNull(11) ? null : reader.GetFieldValue<byte[]>(11),
+                !reader.IsDBNull(12) && reader.GetBoolean(12));
+        }
+
+        string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    }
+
+    /// <summary>Connections that all see the database as of one moment, so that tables can be compared while the service runs.</summary>
+    public async Task<IReadOnlyList<NpgsqlConnection>> OpenTogetherAsync(int count, CancellationToken cancellation)
+    {
+        var connections = new List<NpgsqlConnection>();
+        string? snapshot = null;
+        while (connections.Count < count)
+        {
+            var connection = await _database.OpenConnectionAsync(cancellation);
+            connections.Add(connection);
+            await using var begin = new NpgsqlCommand("begin transaction isolation level repeatable read read only", connection);
+            await begin.ExecuteNonQueryAsync(cancellation);
+            await using var share = new NpgsqlCommand(snapshot is null ? "select pg_export_snapshot()" : $"set transaction snapshot '{snapshot}'", connection);
+            snapshot = await share.ExecuteScalarAsync(cancellation) as string ?? snapshot;
+        }
+        return connections;
+    }
+
+    /// <summary>The newest number given out; nothing may have come of it.</summary>
+    public async Task<long> NewestNumberAsync(CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"select case when is_called then last_value else 0 end from {Numbers}");
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    /// <summary>
+    /// A number up to which nothing can appear in the log any more. A number that is given out may be committed late, or
+    /// never, so this takes the newest one given out and then waits for every transaction that has one: such a transaction
+    /// holds a lock on the sequence until its end. No word of the service is needed for it, running or not.
+    /// </summary>
+    /// <returns>Null when one of these transactions is still open after <paramref name="patience"/>.</returns>
+    public async Task<long?> FindSettledAsync(TimeSpan patience, CancellationToken cancellation)
+    {
+        await using var connection = await _database.OpenConnectionAsync(cancellation);
+        await using var newest = new NpgsqlCommand($"select case when is_called then last_value else 0 end, pg_is_in_recovery() from {Numbers}", connection);
+        long number;
+        await using (var reader = await newest.ExecuteReaderAsync(cancellation))
+        {
+            await reader.ReadAsync(cancellation);
+            number = reader.GetInt64(0);
+            if (reader.GetBoolean(1))
+                throw new AuditException("This is a standby, which does not know the transactions that are still open: seal at the primary.");
+        }
+        var waitedFor = await HoldersAsync(connection, cancellation);
+        for (var until = DateTime.UtcNow + patience; waitedFor.Count > 0; await Task.Delay(20, cancellation))
+        {
+            if (DateTime.UtcNow > until)
+                return null;
+            waitedFor.IntersectWith(await HoldersAsync(connection, cancellation));
+        }
+        return number;
+    }
+
+    private static async Task<HashSet<string>> HoldersAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            $"""
+            select virtualtransaction from pg_locks where locktype = 'relation' and relation = '{Numbers}'::regclass and mode = 'RowExclusiveLock'
+                and database = (select oid from pg_database where datname = current_database())
+            """, connection);
+        var holders = new HashSet<string>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            holders.Add(reader.GetString(0));
+        return holders;
+    }
+
+    private async IAsyncEnumerable<StoredEvent> CopyAsync(string rows, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using var connection = await _database.OpenConnectionAsync(cancellation);
+        await foreach (var stored in CopyAsync(connection, rows, cancellation))
+            yield return stored;
+    }
+
+    private static async IAsyncEnumerable<StoredEvent> CopyAsync(NpgsqlConnection connection, string rows, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using var copy = await connection.BeginBinaryExportAsync($"copy (select {Columns} from {Events} {rows}) to stdout (format binary)", cancellation);
+        while (await copy.StartRowAsync(cancellation) >= 0)
+        {
+            yield return new StoredEvent(
+                await copy.ReadAsync<long>(cancellation), await copy.ReadAsync<Guid>(cancellation), await copy.ReadAsync<Guid>(cancellation),
+                await copy.ReadAsync<long>(cancellation), await copy.ReadAsync<string>(cancellation), await copy.ReadAsync<DateTimeOffset>(NpgsqlDbType.TimestampTz, cancellation),
+                await copy.ReadAsync<byte[]>(NpgsqlDbType.Jsonb, cancellation), await TextAsync(), await TextAsync(), await TextAsync(), await TextAsync(),
+                await SkipNullAsync() ? null : await copy.ReadAsync<byte[]>(NpgsqlDbType.Jsonb, cancellation),
+                !await SkipNullAsync() && await copy.ReadAsync<bool>(cancellation));
+        }
+
+        async ValueTask<string?> TextAsync() => await SkipNullAsync() ? null : await copy.ReadAsync<string>(cancellation);
+
+        async ValueTask<bool> SkipNullAsync()
+        {
+            if (!copy.IsNull)
+                return false;
+            await copy.SkipAsync(cancellation);
+            return true;
+        }
+    }
+}
+
+/// <summary>What went wrong, in one sentence for the user.</summary>
+public sealed class AuditException(string sentence, Exception? inner = null) : Exception(sentence, inner);

@@ -1,0 +1,272 @@
+using System.Globalization;
+using Huzhu.Audit.Reading;
+using Huzhu.Contracts;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+using Huzhu.ServiceDefaults;
+
+namespace Huzhu.Audit.Rechecking;
+
+/// <summary>An offer that comes out otherwise when it is decided again.</summary>
+public sealed record Difference(OfferId OfferId, NeedId NeedId, long Sequence, string Words);
+
+/// <param name="Retried">
+/// Offers that came out alike only after another version of a ledger that the explanation does not name was tried: one
+/// that the same transaction, or another replica a moment before, has written.
+/// </param>
+/// <param name="Different">How many differ; <paramref name="Differences"/> names the first of them.</param>
+public sealed record RecheckResult(long Offers, long Retried, long Different, IReadOnlyList<Difference> Differences);
+
+/// <summary>
+/// Decides every offer again from Matching's log alone: the same need, the policy, zones and ledgers at the versions that
+/// the offer names, and the rules as they are in this program. What comes out must be what is in the log: the same
+/// responder at the same rank and distance, and before it the same ones left out, in the same order, for the same reasons.
+/// </summary>
+/// <remarks>
+/// An offer names the ledger versions of the chosen one and of everybody better placed. All others were placed behind, and
+/// of them it does not say which version was seen. They are taken as the log has them just before the offer's transaction;
+/// where that does not fit, as they were a moment earlier (another replica's change takes up to a few hundred milliseconds
+/// to be heard of) or after other decisions of the same transaction.
+/// </remarks>
+public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
+{
+    /// <summary>What another replica wrote may not have been heard of for so long.</summary>
+    private static readonly TimeSpan HeardWithin = TimeSpan.FromSeconds(2);
+
+    /// <summary>A transaction's events lie close together, but others' lie between them: by then they have all been read.</summary>
+    private const int ReadAhead = 20_000;
+    private const int MaxNamed = 1000;
+    private const int MaxAttempts = 64;
+
+    private readonly Dictionary<NeedId, MatchState> _matches = [];
+    private readonly LedgerHistory _ledgers = new();
+    private readonly Roster _roster = new();
+    private readonly Queue<(long Sequence, ResponderId Id, ResponderState State, DateTimeOffset At)> _notYetKnown = new();
+
+    /// <summary>Changes of the very transaction whose offers are being checked.</summary>
+    private readonly List<(ResponderId Id, ResponderState State, DateTimeOffset At)> _ofTheSame = [];
+    private readonly Queue<Pending> _pending = new();
+    private readonly List<PolicyState> _policies = [PolicyState.Initial];
+    private readonly List<Zones> _zones = [new(MeasuresState.Initial)];
+    private readonly List<Difference> _differences = [];
+    private MeasuresState _measures = MeasuresState.Initial;
+    private long _offers, _retried, _different;
+
+    public async Task<RecheckResult> RunAsync(IAsyncEnumerable<StoredEvent> log, CancellationToken cancellation)
+    {
+        await foreach (var stored in log.WithCancellation(cancellation))
+        {
+            Take(stored);
+            while (_pending.TryPeek(out var oldest) && oldest.Sequence + ReadAhead < stored.Sequence)
+                Check(_pending.Dequeue());
+        }
+        while (_pending.TryDequeue(out var left))
+            Check(left);
+        return new RecheckResult(_offers, _retried, _different, _differences);
+    }
+
+    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence);
+
+    private void Take(StoredEvent stored)
+    {
+        try
+        {
+            Fold(stored);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // No service writes such a thing: somebody else did. What follows is decided without it.
+            Differs(default, NeedId.Of(stored.Stream), stored.Sequence, $"The {stored.Type} at sequence {stored.Sequence} does not follow from what comes before it: {exception.Message}");
+        }
+    }
+
+    private void Fold(StoredEvent stored)
+    {
+        switch (EventTypes.Decode("matching", stored))
+        {
+            case MatchEvent change:
+                var needId = NeedId.Of(stored.Stream);
+                var match = _matches.GetValueOrDefault(needId, MatchState.Initial);
+                if (change is OfferMade made && !(made.At < from || made.At > to))
+                    _pending.Enqueue(new Pending(needId, match, made, stored.Sequence));
+                _matches[needId] = MatchState.Evolve(match, change);
+                break;
+            case ResponderEvent change:
+                var id = ResponderId.Of(stored.Stream);
+                _notYetKnown.Enqueue((stored.Sequence, id, _ledgers.Append(id, change, stored.Sequence), change.At));
+                break;
+            case MeasuresEvent change:
+                _measures = MeasuresState.Evolve(_measures, change);
+                _zones.Add(new Zones(_measures));
+                break;
+            case PolicyEvent change:
+                _policies.Add(PolicyState.Evolve(_policies[^1], change));
+                break;
+        }
+    }
+
+    private void Check(Pending offer)
+    {
+        _offers++;
+        Advance(offer);
+        var why = offer.Offer.Explanation;
+        if (why.PolicyVersion < 0 || why.PolicyVersion >= _policies.Count)
+        {
+            Differs(offer, $"it names version {why.PolicyVersion} of the policy, which does not exist");
+            return;
+        }
+        if (why.ZonesVersion < 0 || why.ZonesVersion >= _zones.Count)
+        {
+            Differs(offer, $"it names version {why.ZonesVersion} of the sealed zones, which does not exist");
+            return;
+        }
+        var named = why.LeftOut.Select(left => (left.ResponderId, left.LedgerVersion)).Append((ResponderId: offer.Offer.ResponderId, why.LedgerVersion)).ToList();
+        foreach (var (id, version) in named)
+        {
+            if (_ledgers.At(id, version) is not { Profile: not null })
+            {
+                Differs(offer, $"it names version {version} of the ledger of {id}, which the log does not have near it");
+                return;
+            }
+        }
+        if (_ledgers.At(offer.Offer.ResponderId, why.LedgerVersion + 1) is not { } held || !held.Held.ContainsKey(offer.Offer.OfferId))
+        {
+            Differs(offer, $"the ledger of {offer.Offer.ResponderId} holds no place for it at version {why.LedgerVersion + 1}");
+            return;
+        }
+
+        var touched = new Dictionary<ResponderId, ResponderState>();
+        foreach (var (id, version) in named)
+            Set(id, _ledgers.At(id, version)!);
+        var problem = Decide(offer, out var suspects);
+        if (problem is not null && suspects.Count > 0)
+        {
+            problem = Retry(offer, problem, named, suspects, Set);
+            if (problem is null)
+                _retried++;
+        }
+        foreach (var (id, state) in touched)
+            _roster.Set(id, state);
+        problem ??= FollowsFromState(offer);
+        if (problem is not null)
+            Differs(offer, problem);
+
+        void Set(ResponderId id, ResponderState state)
+        {
+            touched.TryAdd(id, _roster.StateOf(id));
+            _roster.Set(id, state);
+        }
+    }
+
+    /// <summary>Lets the roster know what stands before the offer in the log, but for its own transaction's.</summary>
+    private void Advance(Pending offer)
+    {
+        foreach (var change in _ofTheSame.Where(change => change.At != offer.Offer.At))
+            Know(change.Id, change.State);
+        _ofTheSame.RemoveAll(change => change.At != offer.Offer.At);
+        while (_notYetKnown.TryPeek(out var change) && change.Sequence < offer.Sequence)
+        {
+            _notYetKnown.Dequeue();
+            if (change.At == offer.Offer.At)
+                _ofTheSame.Add((change.Id, change.State, change.At));
+            else
+                Know(change.Id, change.State);
+        }
+
+        void Know(ResponderId id, ResponderState state)
+        {
+            if (state.Version > _roster.StateOf(id).Version)
+                _roster.Set(id, state);
+        }
+    }
+
+    /// <returns>What is not as the offer says, or null.</returns>
+    /// <param name="suspects">Those that came out better placed than the offer knows: another version of their ledgers may not.</param>
+    private string? Decide(Pending offer, out IReadOnlyList<ResponderId> suspects)
+    {
+        var (made, why) = (offer.Offer, offer.Offer.Explanation);
+        var choice = Ranker.Rank(offer.Match, _roster, _policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion], made.At);
+        suspects = [];
+        if (choice.Best is not { } best || choice.Explanation is not { } again)
+            return $"nobody can be asked ({choice.Waits})";
+        if (best.Id != made.ResponderId)
+        {
+            suspects = [best.Id];
+            return $"it goes to {best.Id}{Away(again.DistanceMetres)} instead of {made.ResponderId}{Away(why.DistanceMetres)}";
+        }
+        if (!SameDistance(again.DistanceMetres, why.DistanceMetres))
+            return $"the distance is {again.DistanceMetres} m instead of {why.DistanceMetres} m";
+        if ((again.Held, again.Capacity) != (why.Held, why.Capacity))
+            return $"{best.Id} held {again.Held} of {again.Capacity} places instead of {why.Held} of {why.Capacity}";
+        for (var place = 0; place < Math.Max(again.LeftOut.Count, why.LeftOut.Count); place++)
+        {
+            var (now, then) = (again.LeftOut.ElementAtOrDefault(place), why.LeftOut.ElementAtOrDefault(place));
+            if (now?.ResponderId == then?.ResponderId && now?.Reason == then?.Reason && SameDistance(now?.DistanceMetres, then?.DistanceMetres))
+                continue;
+            suspects = [.. again.LeftOut.Select(left => left.ResponderId).Except(why.LeftOut.Select(left => left.ResponderId))];
+            return $"place {place + 1} of those better placed is {Words(now)} instead of {Words(then)}";
+        }
+        // Online, the place of one that is not named hangs on how many it held, at a version that nobody wrote down.
+        var allNamed = offer.Match.Need!.Mode is DeliveryMode.Offline || why.LeftOut.Count < _policies[(int)why.PolicyVersion].Policy.MaxCandidatesExplained;
+        if (allNamed && again.Rank != why.Rank)
+            return $"its rank is {again.Rank} instead of {why.Rank}";
+        return null;
+
+        static string Words(LeftOut? left) => left is null ? "nobody" : $"{left.ResponderId}{Away(left.DistanceMetres)}, left out for {left.Reason}";
+    }
+
+    /// <summary>Tries other versions of those that the explanation does not name and that stand in the way.</summary>
+    /// <returns>Null when it comes out alike; else what is wrong when nobody stands in the way any more, or what was wrong at first.</returns>
+    private string? Retry(Pending offer, string atFirst, List<(ResponderId Id, long)> named, IReadOnlyList<ResponderId> suspects, Action<ResponderId, ResponderState> set)
+    {
+        var tried = new Dictionary<ResponderId, IEnumerator<ResponderState>>();
+        for (var attempt = 0; attempt < MaxAttempts; attempt++)
+        {
+            var changed = false;
+            foreach (var suspect in suspects.Where(suspect => !named.Exists(one => one.Id == suspect)))
+            {
+                if (!tried.TryGetValue(suspect, out var versions))
+                    tried[suspect] = versions = _ledgers.Seen(suspect, offer.Sequence, offer.Offer.At, HeardWithin).GetEnumerator();
+                if (!versions.MoveNext())
+                    continue;
+                set(suspect, versions.Current);
+                changed = true;
+            }
+            if (!changed)
+                return atFirst;
+            var problem = Decide(offer, out suspects);
+            if (problem is null || suspects.Count == 0)
+                return problem;
+        }
+        return atFirst;
+    }
+
+    /// <summary>What else the offer says must follow from the match as it stood.</summary>
+    private string? FollowsFromState(Pending offer)
+    {
+        var made = offer.Offer;
+        var expectedId = OfferId.Of(DeterministicId.Of(offer.NeedId.Value, $"offer {offer.Match.Offers.Count + 1}"));
+        if (made.OfferId != expectedId)
+            return $"its id is {made.OfferId} instead of {expectedId}";
+        var again = Match.DecideOffer(offer.Match, _policies[(int)made.Explanation.PolicyVersion].Policy, made.OfferId, made.ResponderId, made.ResponderKind, made.Explanation, made.At);
+        if (again.Refusal is { } refusal)
+            return $"the match refuses it ({refusal.Code})";
+        var (now, then) = (EventTypes.ToJson(again.Events[0]), EventTypes.ToJson(made));
+        return now == then ? null : "what it asks for, or until when, does not follow from the need and the policy";
+    }
+
+    private void Differs(Pending offer, string what) =>
+        Differs(offer.Offer.OfferId, offer.NeedId, offer.Sequence, $"Offer {offer.Offer.OfferId} of need {offer.NeedId} (sequence {offer.Sequence}): decided again, {what}.");
+
+    private void Differs(OfferId offerId, NeedId needId, long sequence, string words)
+    {
+        _different++;
+        if (_differences.Count < MaxNamed)
+            _differences.Add(new Difference(offerId, needId, sequence, words));
+    }
+
+    /// <summary>Another processor's sine may differ in the last bit.</summary>
+    private static bool SameDistance(double? a, double? b) => a == b || a is { } one && b is { } other && Math.Abs(one - other) <= 1e-6;
+
+    private static string Away(double? metres) => metres is { } away ? string.Create(CultureInfo.InvariantCulture, $" ({away:0.0} m away)") : "";
+}

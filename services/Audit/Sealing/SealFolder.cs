@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.Text;
+using Huzhu.Audit.Reading;
+
+namespace Huzhu.Audit.Sealing;
+
+/// <summary>
+/// What is kept outside the database for one log: <c>leaves.jsonl</c>, one sealed line for each event, and
+/// <c>SIZE.checkpoint</c>, one signed note for each checkpoint. Only the notes are trusted: the lines are whatever the
+/// roots in the notes say.
+/// </summary>
+public sealed class SealFolder
+{
+    private const string Extension = ".checkpoint";
+
+    public SealFolder(string folder, string service) => FullPath = Path.Combine(folder, service);
+
+    public string FullPath { get; }
+
+    public string LeavesFile => Path.Combine(FullPath, "leaves.jsonl");
+
+    /// <summary>Paths of the checkpoints, smallest first.</summary>
+    public IReadOnlyList<string> CheckpointFiles =>
+        Directory.Exists(FullPath) ? [.. Directory.EnumerateFiles(FullPath, "*" + Extension).Order(StringComparer.Ordinal)] : [];
+
+    public IEnumerable<string> Lines() => File.Exists(LeavesFile) ? File.ReadLines(LeavesFile) : [];
+
+    public void Write(SignedCheckpoint signed)
+    {
+        // Seen whole or not at all.
+        var path = Path.Combine(FullPath, signed.Checkpoint.Size.ToString("D12", CultureInfo.InvariantCulture) + Extension);
+        var draft = path + ".draft";
+        using (var file = new FileStream(draft, FileMode.Create, FileAccess.Write))
+        {
+            file.Write(Encoding.UTF8.GetBytes(signed.Note));
+            file.Flush(flushToDisk: true);
+        }
+        File.Move(draft, path, overwrite: true);
+    }
+}
+
+/// <summary>Extends the seal of one log: new events become lines, then the checkpoint over all lines is signed.</summary>
+public sealed class Sealer : IDisposable
+{
+    private readonly ServiceLog _log;
+    private readonly SealFolder _folder;
+    private readonly IReadOnlyList<NoteSigner> _signers;
+    private readonly FileStream _leaves;
+    private readonly MerkleTree _tree = new();
+    private readonly string _origin;
+    private long _sequence;
+
+    /// <exception cref="AuditException">Somebody else seals into the folder, or what it holds does not fit together.</exception>
+    public Sealer(ServiceLog log, SealFolder folder, string deployment, IReadOnlyList<NoteSigner> signers, IReadOnlyCollection<NoteKey> trusted)
+    {
+        (_log, _folder, _signers, _origin) = (log, folder, signers, $"{deployment}/{log.Service}");
+        Directory.CreateDirectory(folder.FullPath);
+        try
+        {
+            _leaves = new FileStream(folder.LeavesFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        }
+        catch (IOException exception)
+        {
+            throw new AuditException($"{folder.LeavesFile} cannot be written: does another audit seal into this folder?", exception);
+        }
+        try
+        {
+            Resume(trusted);
+        }
+        catch
+        {
+            _leaves.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The newest number that is sealed.</summary>
+    public long Sequence => _sequence;
+
+    /// <returns>The checkpoint, which is the one before when nothing was appended; null while a transaction stays open.</returns>
+    public async Task<Checkpoint?> SealAsync(TimeSpan patience, CancellationToken cancellation)
+    {
+        if (await _log.FindSettledAsync(patience, cancellation) is not { } settled)
+            return null;
+        if (settled == _sequence && _tree.Size > 0)
+            return new Checkpoint(_origin, _tree.Size, _tree.Root(), _sequence);
+        await using (var writer = new StreamWriter(_leaves, new UTF8Encoding(false), 1 << 16, leaveOpen: true) { NewLine = "\n" })
+        {
+            await foreach (var stored in _log.ReadAsync(_sequence, settled, cancellation))
+            {
+                var line = Leaf.Of(stored).Line;
+                await writer.WriteLineAsync(line);
+                _tree.Add(Leaf.HashOfLine(line));
+            }
+        }
+        _leaves.Flush(flushToDisk: true);
+        _sequence = settled;
+        var checkpoint = new Checkpoint(_origin, _tree.Size, _tree.Root(), _sequence);
+        _folder.Write(SignedCheckpoint.Make(checkpoint, _signers));
+        return checkpoint;
+    }
+
+    public void Dispose() => _leaves.Dispose();
+
+    /// <summary>Goes on from the newest checkpoint. Lines that were written after it and never signed are taken away.</summary>
+    private void Resume(IReadOnlyCollection<NoteKey> trusted)
+    {
+        if (_folder.CheckpointFiles is not [.., var newest])
+        {
+            _leaves.SetLength(0);
+            return;
+        }
+        var checkpoint = SignedCheckpoint.Open(File.ReadAllText(newest), trusted).Checkpoint;
+        if (checkpoint.Origin != _origin)
+            throw new AuditException($"{newest} is of {checkpoint.Origin}, not of {_origin}.");
+        long length = 0;
+        using (var reader = new StreamReader(_leaves, Encoding.UTF8, false, 1 << 16, leaveOpen: true))
+        {
+            while (_tree.Size < checkpoint.Size && reader.ReadLine() is { } line)
+            {
+                _tree.Add(Leaf.HashOfLine(line));
+                length += Encoding.UTF8.GetByteCount(line) + 1;
+            }
+        }
+        if (_tree.Size != checkpoint.Size || !_tree.Root().AsSpan().SequenceEqual(checkpoint.Root))
+            throw new AuditException($"{_folder.LeavesFile} is not what {newest} has signed: put back a copy of the folder, or seal into a new one and keep this as evidence.");
+        _leaves.SetLength(length);
+        _leaves.Position = length;
+        _sequence = checkpoint.Sequence;
+    }
+}

@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Text.Json;
+using Huzhu.Audit.Reading;
+using Huzhu.Contracts;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Features;
+
+namespace Huzhu.Audit.Verbs;
+
+/// <summary>Why each offer of a need went where it went, in the words that Matching itself uses.</summary>
+static class Explain
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    public static Command Command(Settings settings)
+    {
+        var id = new Argument<Guid>("need") { Description = "Id of the need." };
+        var asOf = new Option<DateTimeOffset?>("--as-of") { Description = "As it stood then.", HelpName = "TIME" };
+        var json = new Option<bool>("--json") { Description = "As JSON, with the data behind the words." };
+        var command = new Command("explain", "Why each offer of a need went where it went, and who was nearer and why not.") { id, asOf, json };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            await using var log = settings.Open("matching");
+            var (needId, match) = (NeedId.Of(parsed.GetValue(id)), MatchState.Initial);
+            await foreach (var stored in log.FindAsync("stream_id = any($1)", [needId.Value], cancellation))
+            {
+                if (!(stored.StoredAt > parsed.GetValue(asOf)) && EventTypes.Decode("matching", stored) is MatchEvent change)
+                    match = MatchState.Evolve(match, change);
+            }
+            if (match == MatchState.Initial)
+                throw new AuditException($"Matching knows no need {needId}.");
+            var output = parsed.InvocationConfiguration.Output;
+            var view = ExplanationView.Of(needId, match);
+            if (parsed.GetValue(json))
+            {
+                await output.WriteLineAsync(JsonSerializer.Serialize(view, Json));
+                return ExitCodes.Ok;
+            }
+            if (match.Need is { } need)
+                await output.WriteLineAsync($"Need {needId} of request {need.RequestId}: {need.Kind}, {Words.Of(need.Mode)}, {Words.Of(match.Urgency)}, submitted {StoredEvent.TimeText(need.SubmittedAt)}.");
+            await output.WriteLineAsync(view.Now);
+            foreach (var offer in view.Offers)
+            {
+                await output.WriteLineAsync($"\nOffer {offer.OfferId}, {StoredEvent.TimeText(offer.At)}");
+                foreach (var words in offer.Words)
+                    await output.WriteLineAsync($"  {words}");
+                foreach (var left in offer.Data.LeftOut)
+                    await output.WriteLineAsync($"    {left.ResponderId}: {left.Reason}, ledger at version {left.LedgerVersion}");
+            }
+            return ExitCodes.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using Huzhu.Audit.Reading;
+using Huzhu.Audit.Sealing;
+using Microsoft.Extensions.Configuration;
+
+namespace Huzhu.Audit.Verbs;
+
+/// <summary>
+/// Where the logs are and what they are sealed with. <c>ConnectionStrings:Requests</c> and so on name the databases,
+/// <c>Audit:Folder</c> the sealed lines and checkpoints, <c>Audit:KeyFile</c> the private keys, <c>Audit:TrustFile</c> the
+/// public ones, <c>Audit:Deployment</c> whose logs these are.
+/// </summary>
+public sealed class Settings(IConfiguration configuration)
+{
+    public static readonly IReadOnlyList<string> Services = ["requests", "groups", "matching", "notifications"];
+
+    public string Deployment => configuration["Audit:Deployment"] ?? "huzhu.local";
+
+    public ServiceLog Open(string service) =>
+        new(service, configuration.GetConnectionString(service) is { Length: > 0 } connection
+            ? connection
+            : throw new AuditException($"ConnectionStrings:{service} is missing: where is the database of {service}?"));
+
+    public SealFolder FolderOf(string service, DirectoryInfo? option) => new(option?.FullName ?? Required("Audit:Folder", "--folder"), service);
+
+    /// <summary>One private key a line; all of them sign, so that a new one can be told to auditors before the old one goes.</summary>
+    public IReadOnlyList<NoteSigner> Signers(FileInfo? option) => [.. Lines(option?.FullName ?? Required("Audit:KeyFile", "--key")).Select(NoteSigner.Parse)];
+
+    /// <summary>One public key a line, and those of the private keys where these are at hand.</summary>
+    public IReadOnlyList<NoteKey> Trusted(FileInfo? option, IReadOnlyList<NoteSigner>? signers = null)
+    {
+        var file = option?.FullName ?? configuration["Audit:TrustFile"];
+        if (file is null && signers is null)
+            signers = Signers(null);
+        return [.. file is null ? [] : Lines(file).Select(NoteKey.Parse), .. signers?.Select(signer => signer.Key) ?? []];
+    }
+
+    public static Option<string[]> ServiceOption()
+    {
+        var option = new Option<string[]>("--service") { Description = "Only this log; may be given more than once.", DefaultValueFactory = _ => [.. Services], HelpName = "NAME" };
+        option.AcceptOnlyFromAmong([.. Services]);
+        return option;
+    }
+
+    public static Option<DirectoryInfo?> FolderOption() => new("--folder") { Description = "Where the sealed lines and checkpoints lie.", HelpName = "DIR" };
+    public static Option<FileInfo?> KeyOption() => new("--key") { Description = "File of private keys, one a line.", HelpName = "FILE" };
+    public static Option<FileInfo?> TrustOption() => new("--trust") { Description = "File of public keys, one a line.", HelpName = "FILE" };
+
+    private string Required(string name, string option) => configuration[name] is { Length: > 0 } value
+        ? value
+        : throw new AuditException($"{name} is missing: set it, or give {option}.");
+
+    private static IEnumerable<string> Lines(string file) => File.ReadLines(file).Select(line => line.Trim()).Where(line => line.Length > 0);
+}
