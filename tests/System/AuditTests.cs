@@ -1,0 +1,85 @@
+using Huzhu.Audit.Verbs;
+using Microsoft.Extensions.Configuration;
+using Npgsql;
+using Xunit;
+
+namespace Huzhu.SystemTests;
+
+/// <summary>The audit on four services that are running, each with what one need has left in its log.</summary>
+public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixture>, IAsyncLifetime
+{
+    private readonly Client _huzhu = new(fixture.Huzhu);
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("huzhu-audit-");
+    private string _request = "", _need = "", _group = "", _offer = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.Equal(ExitCodes.Ok, (await AuditAsync("key", Path.Combine(_folder.FullName, "key"))).ExitCode);
+        var place = Random.Shared.NextDouble();
+        _group = await _huzhu.RegisterAsync("groups", Client.Entry($"audited {place}", 32 + place, 122, abilities: ["text-only"], radiusMetres: 3000));
+        (_request, _need) = await _huzhu.SubmitAsync(Client.Request($"audited-{place}", lat: 32 + place, lon: 122, communication: ["text-only"]));
+        _offer = (string)(await _huzhu.MatchInAsync(_need, "offered"))["offers"]![0]!["offerId"]!;
+        await _huzhu.AnswerAsync(_offer, "accept");
+        await _huzhu.AnswerAsync(_offer, "start");
+        await _huzhu.AnswerAsync(_offer, "complete");
+        await _huzhu.RequestInAsync(_request, "fulfilled");
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _huzhu.Dispose();
+        _folder.Delete(recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task what_the_services_work_with_is_what_the_logs_make()
+    {
+        var (exitCode, output) = await AuditAsync("rebuild");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        foreach (var table in new[] { "requests: mt_doc_requestview", "groups: mt_doc_responderview", "notifications: mt_doc_notificationentry", "matching: needs" })
+            Assert.Matches($@"{table}: [1-9]\d* rows, 0 differ", output);
+        (exitCode, output) = await AuditAsync("recheck");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+
+        await using var database = NpgsqlDataSource.Create(fixture.Huzhu.Description.Databases["requests"]);
+        await using (var tamper = database.CreateCommand($"update huzhu.mt_doc_requestview set person_id = gen_random_uuid() where id = '{_request}'"))
+            await tamper.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        (exitCode, output) = await AuditAsync("rebuild", "--service", "requests");
+        Assert.Equal(ExitCodes.Found, exitCode);
+        Assert.Contains($"mt_doc_requestview {_request} is ", output);
+        await using var repair = database.CreateCommand($"update huzhu.mt_doc_requestview set person_id = (data->>'personId')::uuid where id = '{_request}'");
+        await repair.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task running_services_are_sealed_verified_and_exported_without_a_person_in_it()
+    {
+        var (exitCode, output) = await AuditAsync("seal");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        (exitCode, output) = await AuditAsync("verify");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        Assert.Equal(4, output.Split('\n').Count(line => line.Contains("events are as 1 checkpoint sealed them", StringComparison.Ordinal)));
+        foreach (var format in new[] { "cloudevents", "csv" })
+        {
+            var export = Path.Combine(_folder.FullName, format);
+            (exitCode, output) = await AuditAsync("export", "--format", format, "--out", export);
+            Assert.True(exitCode == ExitCodes.Ok, output);
+            var text = string.Concat(Directory.EnumerateFiles(export).Select(File.ReadAllText));
+            Assert.Contains(format == "csv" ? ",offer_made," : "org.huzhu.matching.offer-made.v1", text);
+            Assert.Contains("| offer_made | explanation.distanceMetres |", text);
+            foreach (var known in new[] { _request, _need, _group, _offer, "\"Lin\"", "13800000000", "second floor" })
+                Assert.DoesNotContain(known, text, StringComparison.Ordinal);
+        }
+    }
+
+    private async Task<(int ExitCode, string Output)> AuditAsync(params string[] arguments)
+    {
+        var settings = fixture.Huzhu.Description.Databases.ToDictionary(database => $"ConnectionStrings:{database.Key}", database => (string?)database.Value);
+        settings["Audit:Folder"] = Path.Combine(_folder.FullName, "seal");
+        settings["Audit:KeyFile"] = Path.Combine(_folder.FullName, "key");
+        var output = new StringWriter();
+        var exitCode = await AuditCommand.RunAsync(arguments, new ConfigurationBuilder().AddInMemoryCollection(settings).Build(), output, output, TestContext.Current.CancellationToken);
+        return (exitCode, output.ToString());
+    }
+}
