@@ -185,10 +185,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
     private string? Decide(Pending offer, out IReadOnlyList<ResponderId> suspects)
     {
         var (made, why) = (offer.Offer, offer.Offer.Explanation);
-        var choice = Ranker.Rank(offer.Match, _roster, _policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion], made.At);
+        var (policy, zones) = (_policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion]);
+        var choice = Ranker.Rank(offer.Match, _roster, policy, zones, made.At);
         suspects = [];
         if (choice.Best is not { } best || choice.Explanation is not { } again)
-            return $"nobody can be asked ({choice.Waits})";
+            return $"nobody can be asked ({Ranker.WhyNobody(offer.Match, _roster, policy, zones, made.At).Reason})";
         if (best.Id != made.ResponderId)
         {
             suspects = [best.Id];
@@ -207,7 +208,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
             return $"place {place + 1} of those better placed is {Words(now)} instead of {Words(then)}";
         }
         // Online, the place of one that is not named hangs on how many it held, at a version that nobody wrote down.
-        var allNamed = offer.Match.Need!.Mode is DeliveryMode.Offline || why.LeftOut.Count < _policies[(int)why.PolicyVersion].Policy.MaxCandidatesExplained;
+        var allNamed = offer.Match.Need!.Mode is DeliveryMode.Offline || why.LeftOut.Count < policy.Policy.MaxCandidatesExplained;
         if (allNamed && again.Rank != why.Rank)
             return $"its rank is {again.Rank} instead of {why.Rank}";
         return null;
