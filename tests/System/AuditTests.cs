@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Huzhu.Audit.Verbs;
 using Microsoft.Extensions.Configuration;
 using Npgsql;
@@ -30,6 +31,38 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
         _huzhu.Dispose();
         _folder.Delete(recursive: true);
         return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task one_need_is_followed_through_the_four_logs_by_request_by_need_and_by_responder()
+    {
+        foreach (var id in new[] { _request, _need })
+        {
+            var output = "";
+            var entries = (await Client.EventuallyAsync("the timeline to reach the last message", async () =>
+            {
+                (var exitCode, output) = await AuditAsync("timeline", id, "--json");
+                Assert.True(exitCode == ExitCodes.Ok, output);
+                var seen = JsonNode.Parse(output)!.AsArray();
+                return (seen.Any(entry => (string)entry!["service"]! == "notifications"), seen);
+            })).AsArray();
+            var types = entries.Select(entry => $"{entry!["service"]} {entry["event"]!["type"]}").ToList();
+            Assert.Contains("requests request_submitted", types);
+            Assert.Contains("matching offer_made", types);
+            Assert.Contains("matching place_held", types);
+            Assert.Contains("notifications notification_requested", types);
+            // One trace from the call to the message.
+            var submitted = entries.Single(entry => (string)entry!["event"]!["type"]! == "request_submitted")!;
+            Assert.Contains(entries, entry => (string)entry!["service"]! == "notifications" && (string?)entry["trace"] == (string?)submitted["trace"]);
+            Assert.DoesNotContain("\"Lin\"", output);
+            Assert.DoesNotContain("13800000000", output);
+        }
+        var (code, text) = await AuditAsync("timeline", _group);
+        Assert.Equal(ExitCodes.Ok, code);
+        foreach (var expected in new[] { "groups        group_registered", "matching      responder_listed", "matching      help_completed", "notifications notification_requested", "caused by: ", "trace: " })
+            Assert.Contains(expected, text);
+        Assert.Equal(ExitCodes.Unknown, (await AuditAsync("timeline", Guid.NewGuid().ToString())).ExitCode);
+        Assert.Equal(ExitCodes.Unknown, (await AuditAsync("timeline", _need, "--as-of", "2000-01-01T00:00:00Z")).ExitCode);
     }
 
     [Fact]
