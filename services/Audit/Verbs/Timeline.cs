@@ -49,7 +49,7 @@ static class Timeline
         Guid[] subjects;
         if (directory.Count > 0 || own.Exists(stored => stored.Type == "responder_listed"))
         {
-            await TakeAsync(matching, "type like 'offer%' and (data->>'responderId')::uuid = any($1)", [id]);
+            await TakeAsync(matching, "(type like 'offer%' or type like 'help%') and (data->>'responderId')::uuid = any($1)", [id]);
             (about, subjects) = ("responderId", [id]);
         }
         else

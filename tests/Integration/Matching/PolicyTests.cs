@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Huzhu.Contracts;
+using Huzhu.Contracts.Notifications.V1;
 using Huzhu.ServiceDefaults;
 using Xunit;
 
@@ -16,13 +17,19 @@ public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMat
         var host = shared.Host;
         await host.ChangePolicyAsync(policy =>
         {
-            policy["hardship"]!["offerLifeSeconds"] = 0.3;
-            policy["hardship"]!["escalateAfterSeconds"] = 2.0;
+            policy["hardship"]!["offerLifeSeconds"] = 3.0;
+            policy["hardship"]!["escalateAfterSeconds"] = 8.0;
             policy["hardship"]!["askAgainAfterSeconds"] = 3600.0;
         });
         await host.ListAsync(_town.Responder(metresNorth: 100));
         await host.ListAsync(_town.Responder(metresNorth: 200));
         var need = await host.SubmitAsync(_town.Need());
+        for (var asked = 0; asked < 2; asked++)
+        {
+            var last = (await host.EventuallyAsync(need.NeedId, match => match["offers"]!.AsArray().Count == asked + 1, $"asking responder {asked + 1}"))["offers"]![asked]!;
+            await host.SayAsync(new OfferDelivered(
+                OfferId.Of(Guid.Parse((string)last["offerId"]!)), need.NeedId, ResponderId.Of(Guid.Parse((string)last["responderId"]!)), "file", DateTimeOffset.UtcNow));
+        }
         var match = await host.EventuallyAsync(need.NeedId, "escalated");
         Assert.Equal(["expired", "expired"], match["offers"]!.AsArray().Select(offer => (string)offer!["state"]!));
         Assert.Equal("asked-recently", (string)match["reason"]!);
@@ -30,6 +37,23 @@ public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMat
         Assert.Equal((409, "offer-ended"), (status, (string)body!["code"]!));
         var (_, backlog) = await host.SendAsync(HttpMethod.Get, "/v1/backlog?state=escalated");
         Assert.Contains(need.NeedId.ToString(), backlog!["items"]!.AsArray().Select(item => (string)item!["needId"]!));
+    }
+
+    [Fact]
+    public async Task an_offer_that_nobody_tells_is_made_again_to_the_same_responder()
+    {
+        var host = shared.Host;
+        await host.ChangePolicyAsync(policy =>
+        {
+            policy["hardship"]!["offerLifeSeconds"] = 0.3;
+            policy["hardship"]!["askAgainAfterSeconds"] = 3600.0;
+        });
+        var nearest = await host.ListAsync(_town.Responder(metresNorth: 100));
+        await host.ListAsync(_town.Responder(metresNorth: 200));
+        var need = await host.SubmitAsync(_town.Need());
+        var offers = (await host.EventuallyAsync(need.NeedId, match => match["offers"]!.AsArray().Count > 2, "offered a third time"))["offers"]!.AsArray().Take(3).ToList();
+        Assert.All(offers, offer => Assert.Equal(nearest.ToString(), (string)offer!["responderId"]!));
+        Assert.All(offers.Take(2), offer => Assert.Equal(("undeliverable", "offer-expired"), ((string)offer!["state"]!, (string?)offer["endedBecause"])));
     }
 
     [Fact]
