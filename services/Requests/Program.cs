@@ -1,5 +1,4 @@
 using Huzhu.Requests;
-using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Features;
 using Huzhu.Requests.Intake;
@@ -16,13 +15,12 @@ builder.Services
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
-    .AddHostedService<IdempotencyKeys.Expiry>()
-    .AddFrontEnds(builder.Configuration);
-builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>()], Publishing.Map, options =>
+    .AddHostedService<IdempotencyKeys.Expiry>();
+builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-}, untold: [typeof(NeedStateRecorded), .. EventStore.EventsOf<ConversationEvent>()]);
+}, untold: [typeof(NeedStateRecorded)]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
 var app = builder.Build();
@@ -38,5 +36,4 @@ ReopenRequest.Map(app);
 RaiseConcern.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
-app.MapFrontEnds();
 await app.RunHuzhuAsync(args);

@@ -1,5 +1,4 @@
 using Huzhu.Contracts;
-using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Storage;
 using JasperFx.Events;
@@ -18,7 +17,6 @@ public static class Publishing
         IntakeCompleted or NeedDisputed or NeedReopened or ConcernRaised => Map((RequestEvent)stored.Data,
             (await log.LoadRequestAsync(new RequestId(stored.StreamId), cancellation, stored.Version)).State),
         RequestEvent e => Map(e, new RequestState { Id = new RequestId(stored.StreamId) }),
-        ConversationEvent => [],
         _ => throw new InvalidOperationException($"Requests does not know the event {stored.Data.GetType().Name}."),
     };
 

@@ -74,11 +74,10 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
             Keys = Keys,
             Services = ["requests"],
             Replicas = 2,
-            Environment = new Dictionary<string, string>(WeChatCaller.Settings.Concat(HotlineTests.Settings))
+            Environment = new Dictionary<string, string>
             {
                 ["Limits__RequestsPerSecond"] = "100000",
                 ["Places__SubDistrictsFile"] = map,
-                ["Channels__SpoolFolder"] = Path.Combine(infrastructure.Run.FullPath, "spool"),
                 [$"Channels__Sources__{QuietSource}__Kind"] = "webhook",
                 [$"Channels__Sources__{QuietSource}__Address"] = "https://front-end.example/callers/{ref}",
             },
