@@ -131,7 +131,6 @@ public sealed class ServiceHost : IAsyncDisposable
         };
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
         if (service is "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;
-        if (service is "requests") settings["Channels__SpoolFolder"] = Path.Combine(run.FullPath, "spool");
         if (service is "notifications")
         {
             settings["Channels__File__Folder"] = FileChannelFolderOf(run);
