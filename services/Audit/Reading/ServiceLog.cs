@@ -15,6 +15,9 @@ public sealed class ServiceLog : IAsyncDisposable
     private const string Events = EventStore.Schema + ".mt_events";
     private const string Numbers = EventStore.Schema + ".mt_events_sequence";
 
+    /// <summary>SQL for the newest number given out; nothing may have come of it.</summary>
+    private const string Newest = "case when is_called then last_value else 0 end";
+
     private const string Columns =
         "seq_id, id, stream_id, version, type, timestamp, data, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
 
@@ -85,7 +88,7 @@ public sealed class ServiceLog : IAsyncDisposable
     /// <summary>The newest number given out; nothing may have come of it.</summary>
     public async Task<long> NewestNumberAsync(CancellationToken cancellation)
     {
-        await using var command = _database.CreateCommand($"select case when is_called then last_value else 0 end from {Numbers}");
+        await using var command = _database.CreateCommand($"select {Newest} from {Numbers}");
         return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
@@ -98,7 +101,7 @@ public sealed class ServiceLog : IAsyncDisposable
     public async Task<long?> FindSettledAsync(TimeSpan patience, CancellationToken cancellation)
     {
         await using var connection = await _database.OpenConnectionAsync(cancellation);
-        await using var newest = new NpgsqlCommand($"select case when is_called then last_value else 0 end, pg_is_in_recovery() from {Numbers}", connection);
+        await using var newest = new NpgsqlCommand($"select {Newest}, pg_is_in_recovery() from {Numbers}", connection);
         long number;
         await using (var reader = await newest.ExecuteReaderAsync(cancellation))
         {

@@ -28,7 +28,7 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
     [
         OfStreams(),
         Document<RequestEvent, RequestView>("requests", "requestview", (view, _, _, change) => RequestView.After(view, change),
-            view => $$"""{"person_id": "{{view.PersonId}}", "submitted_at": "{{Time(view.SubmittedAt)}}"}""", "'person_id', person_id, 'submitted_at', to_char(submitted_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US')"),
+            view => $$"""{"person_id": "{{view.PersonId}}", "submitted_at": "{{Time(view.SubmittedAt)}}"}""", $"'person_id', person_id, 'submitted_at', {SqlTime("submitted_at")}"),
         Document<object, ResponderView>("groups", "responderview", (view, id, version, change) => change is GroupEvent or ProviderEvent ? ResponderView.After(view, id, version, change) : view),
         Document<MeasureEvent, MeasureView>("groups", "measureview", MeasureView.After),
         Document<NotificationEvent, NotificationEntry>("notifications", "notificationentry", (view, id, _, change) => change is NotificationRequested request ? NotificationEntry.Of(id, request) : view),
@@ -69,7 +69,7 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
 
     private static ReadModel Offers() =>
         new("matching", "offers", $"""
-            select responder_id, offer_id, jsonb_build_object('need_id', need_id, 'responder_id', responder_id, 'held_at', to_char(held_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US'), 'holds_place', holds_place)::text
+            select responder_id, offer_id, jsonb_build_object('need_id', need_id, 'responder_id', responder_id, 'held_at', {SqlTime("held_at")}, 'holds_place', holds_place)::text
             from {Tables.Offers} order by responder_id, offer_id
             """, (stream, events) =>
         {
@@ -86,8 +86,8 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
 
     private static ReadModel Needs() =>
         new("matching", "needs", $"""
-            select need_id, need_id, jsonb_build_object('person_id', person_id, 'need', need, 'urgency_rank', urgency_rank, 'submitted_at', to_char(submitted_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US'),
-                'is_over', is_over, 'backlog', backlog, 'reason', reason, 'since', to_char(since at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US'))::text
+            select need_id, need_id, jsonb_build_object('person_id', person_id, 'need', need, 'urgency_rank', urgency_rank, 'submitted_at', {SqlTime("submitted_at")},
+                'is_over', is_over, 'backlog', backlog, 'reason', reason, 'since', {SqlTime("since")})::text
             from {Tables.Needs} order by need_id
             """, (stream, events) =>
         {
@@ -153,6 +153,9 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
         b.TryWriteBytes(other, bigEndian: true, out _);
         return one.SequenceCompareTo(other);
     });
+
+    /// <summary>SQL for a column's time in the words of <see cref="Time"/>.</summary>
+    private static string SqlTime(string column) => $"to_char({column} at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US')";
 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss.ffffff", System.Globalization.CultureInfo.InvariantCulture);
 

@@ -107,9 +107,10 @@ public static class RevocationReasons
 
 public enum OfferStatus { Made, Sent, Accepted, Started, Done, Declined, Expired, Undeliverable, Superseded, Revoked, Released, Disputed }
 
+/// <param name="Life">How long the responder may think, once it has been told.</param>
 /// <param name="ExpiresAt">Until it has been told: by when it must be. Afterwards: by when it must be answered.</param>
 public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind ResponderKind, OfferStatus Status, DateTimeOffset MadeAt,
-    DateTimeOffset? ToldAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause, Explanation Explanation)
+    TimeSpan Life, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt, string? EndedBecause, Explanation Explanation)
 {
     /// <summary>The responder may still say yes or no.</summary>
     public bool IsOpen => Status is OfferStatus.Made or OfferStatus.Sent;
@@ -121,9 +122,6 @@ public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind Re
 
     /// <summary>Nobody came to tell the responder in time: what a surge or an outage here did is not held against it.</summary>
     public bool WasNeverTold => Status is OfferStatus.Undeliverable && EndedBecause == Contracts.Notifications.V1.OfferUndeliverable.TooLate;
-
-    /// <summary>How long the responder may think, once it has been told.</summary>
-    public TimeSpan Life => ExpiresAt - (ToldAt ?? MadeAt);
 
     /// <summary>
     /// When nothing more can be expected of the offer. One that has not been told is waited for as long again: whoever
@@ -194,9 +192,9 @@ public sealed record MatchState(
         {
             State = NeedState.Offered,
             Reason = null,
-            Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, null, made.ExpiresAt, null, null, made.Explanation)),
+            Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, made.ExpiresAt - made.At, made.ExpiresAt, null, null, made.Explanation)),
         },
-        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ToldAt = sent.ExpiresAt - offer.Life, ExpiresAt = sent.ExpiresAt }),
+        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ExpiresAt = sent.ExpiresAt }),
         OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted, HasWaited = false, HasEscalated = false },
         HelpStarted started => state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }) with { State = NeedState.Started },
         HelpCompleted done => state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }) with

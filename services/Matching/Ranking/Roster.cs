@@ -48,14 +48,10 @@ public sealed class Roster
         }
         var before = listing!.Current;
         listing.Update(state);
-        if (ReferenceEquals(before.State.Profile, state.Profile))
-        {
-            Mark(listing);
-            return;
-        }
-        if (!before.State.Profile!.ServiceKinds.SequenceEqual(state.Profile.ServiceKinds))
+        var after = listing.Current;
+        if (!ReferenceEquals(before.Facts, after.Facts) && !before.Facts.Profile.ServiceKinds.SequenceEqual(after.Facts.Profile.ServiceKinds))
             _byKind = new();
-        if (before.State.Profile.RadiusMetres == state.Profile.RadiusMetres && before.Facts.Sites.Select(site => site.Site.Place).SequenceEqual(listing.Current.Facts.Sites.Select(site => site.Site.Place)))
+        if (before.Facts.IsPlacedLike(after.Facts))
         {
             Mark(listing);
             return;
@@ -201,6 +197,10 @@ public sealed class Listing
         public uint Communication { get; }
         public ulong Traits { get; }
         public SiteFacts[] Sites { get; }
+
+        /// <summary>Whether the index has both at the same places, with the same reach.</summary>
+        public bool IsPlacedLike(Facts other) => ReferenceEquals(this, other) || Profile.RadiusMetres == other.Profile.RadiusMetres
+            && Sites.Select(site => site.Site.Place).SequenceEqual(other.Sites.Select(site => site.Site.Place));
 
         public int[] ZonesOf(Zones zones)
         {
