@@ -6,8 +6,8 @@ using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "matching");
 builder.AddEventStore(
-    [.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()],
-    Publishing.Map, Setup.Configure, untold: EventStore.EventsOf<ResponderEvent>());
+    [.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>(), .. EventStore.EventsOf<PlanEvent>()],
+    Publishing.Map, Setup.Configure, untold: [.. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<PlanEvent>()]);
 builder.AddMatching();
 builder.AddMessaging("matching", bus =>
 {

@@ -3,6 +3,7 @@ using Huzhu.Benchmarks;
 // Every benchmark registers itself here: its name on the command line, and what it runs.
 var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
+    ["assign"] = AssignBenchmark.RunAsync,
     ["decide"] = DecideBenchmark.RunAsync,
     ["exactness"] = IndexBenchmark.ExactnessAsync,
     ["index"] = IndexBenchmark.RunAsync,

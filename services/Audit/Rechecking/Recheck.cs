@@ -47,6 +47,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
     private readonly List<(ResponderId Id, ResponderState State, DateTimeOffset At)> _ofTheSame = [];
     private readonly Queue<Pending> _pending = new();
     private readonly List<PolicyState> _policies = [PolicyState.Initial];
+    private readonly Dictionary<Guid, NeedsAssigned> _plans = [];
     private readonly List<Zones> _zones = [new(MeasuresState.Initial)];
     private readonly List<Difference> _differences = [];
     private MeasuresState _measures = MeasuresState.Initial;
@@ -102,6 +103,9 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
             case PolicyEvent change:
                 _policies.Add(PolicyState.Evolve(_policies[^1], change));
                 break;
+            case NeedsAssigned assigned:
+                _plans[stored.Stream] = assigned;
+                break;
         }
     }
 
@@ -118,6 +122,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
         if (why.ZonesVersion < 0 || why.ZonesVersion >= _zones.Count)
         {
             Differs(offer, $"it names version {why.ZonesVersion} of the sealed zones, which does not exist");
+            return;
+        }
+        if (why.PlanId is { } plan && !_plans.ContainsKey(plan))
+        {
+            Differs(offer, $"it names the plan {plan}, which the log does not have before it");
             return;
         }
         var named = why.LeftOut.Select(left => (left.ResponderId, left.LedgerVersion)).Append((ResponderId: offer.Offer.ResponderId, why.LedgerVersion)).ToList();
@@ -186,7 +195,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
     {
         var (made, why) = (offer.Offer, offer.Offer.Explanation);
         var (policy, zones) = (_policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion]);
-        var choice = Ranker.Rank(offer.Match, _roster, policy, zones, made.At);
+        var plan = why.PlanId is { } id ? Plan.Of(id, _plans[id]) : null;
+        var choice = Ranker.Rank(offer.Match, _roster, policy, zones, made.At, plan);
         suspects = [];
         if (choice.Best is not { } best || choice.Explanation is not { } again)
             return $"nobody can be asked ({Ranker.WhyNobody(offer.Match, _roster, policy, zones, made.At).Reason})";

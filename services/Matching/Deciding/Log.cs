@@ -105,6 +105,16 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
         await session.SaveChangesAsync(cancellation);
     }
 
+    /// <summary>Begins the stream of a plan.</summary>
+    public async Task<Guid> AppendPlanAsync(NeedsAssigned assigned, Cause cause, CancellationToken cancellation)
+    {
+        var id = Guid.CreateVersion7(assigned.At);
+        await using var session = store.LightweightSession();
+        session.Events.StartStream(id, assigned).CausedBy(cause);
+        await session.SaveChangesAsync(cancellation);
+        return id;
+    }
+
     /// <summary>Appends to a stream that is decided on its own, trying again when another replica was first.</summary>
     public async Task<TState> AppendAsync<TState, TEvent>(Guid streamId, TState initial, Func<TState, TEvent, TState> evolve,
         Func<TState, IReadOnlyList<TEvent>> decide, Cause cause, CancellationToken cancellation) where TEvent : notnull

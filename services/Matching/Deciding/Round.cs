@@ -31,11 +31,11 @@ public sealed class Round(Situation situation)
     public MatchState StateOf(NeedId needId) => _matches[needId].State;
 
     /// <summary>The command, and what follows from it. A refusal leaves nothing behind.</summary>
-    public Answer Decide(NeedId needId, DecideOnMatch decide)
+    public Answer Decide(NeedId needId, DecideOnMatch decide, Plan? plan = null)
     {
         var refusal = Apply(needId, decide);
         if (refusal is null)
-            Settle(needId);
+            Settle(needId, plan);
         var match = _matches[needId];
         return new Answer(refusal, match.State, match.Version + match.Events.Count);
     }
@@ -61,12 +61,12 @@ public sealed class Round(Situation situation)
     }
 
     /// <summary>Asks as many responders as the need should have asked, or has it wait with a reason.</summary>
-    public void Settle(NeedId needId)
+    public void Settle(NeedId needId, Plan? plan = null)
     {
         var match = _matches[needId];
         while (match.State.OffersWanted(Situation.Policy.Policy) > 0)
         {
-            var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now);
+            var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, plan);
             if (choice.Best is not { } best)
             {
                 Wait(() => Ranker.WhyNobody(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now));

@@ -15,7 +15,7 @@ namespace Huzhu.Matching.Deciding;
 /// off, and the backlog when somebody might serve it. Each need is its own piece of work in the decision loop and may be
 /// swept twice; a sweep that was interrupted is done again from what the streams say.
 /// </summary>
-public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
+public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database)
 {
     private const int Page = 256;
     private static readonly Meter Meter = new("Huzhu.Matching");
@@ -28,7 +28,7 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
     {
         var held = await HeldAsync(responderId, cancellation);
         Swept.Add(held.Count);
-        await AllAsync(held, place => new NeedWork(place.Need.NeedId, (state, situation) =>
+        await TakeAsync(held, (place, state, situation) =>
         {
             // As the ledger stands when the decision is made: it may have reopened since.
             var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
@@ -41,7 +41,7 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
             return reason is null
                 ? Decision<MatchEvent>.Nothing
                 : Match.DecideRevoke(state, place.OfferId, reason, evenIfStarted, situation.Now);
-        }, LaneOf(place.Need), cause), cancellation);
+        }, cause, cancellation);
     }
 
     /// <summary>Takes back offline help that has not begun and would cross a sealed edge.</summary>
@@ -52,11 +52,10 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
         var held = await HeldAsync(null, cancellation);
         var cut = held.Where(place => loop.Roster.StateOf(place.ResponderId).Profile is { } profile && Ranker.CrossesZone(place.Need, profile, loop.Zones)).ToList();
         Swept.Add(cut.Count);
-        await AllAsync(cut, place => new NeedWork(place.Need.NeedId, (state, situation) =>
+        await TakeAsync(cut, (place, state, situation) =>
             situation.Roster.StateOf(place.ResponderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
                 ? Match.DecideRevoke(state, place.OfferId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
-                : Decision<MatchEvent>.Nothing,
-            LaneOf(place.Need), cause), cancellation);
+                : Decision<MatchEvent>.Nothing, cause, cancellation);
     }
 
     /// <summary>Tries the backlog for these responders: needs that one of them could serve, in order, until their places are taken.</summary>
@@ -89,7 +88,8 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
                     wave.Add(page[position]);
                 }
                 Retried.Add(wave.Count);
-                await AllAsync(wave, need => new NeedWork(need.NeedId, Retry, Lane.Bulk, cause), cancellation);
+                var plan = await AssignAsync(wave, (_, state) => state.State is NeedState.Waiting or NeedState.Escalated, cause, cancellation);
+                await AllAsync(wave, need => new NeedWork(need.NeedId, Retry, Lane.Bulk, cause, plan), cancellation);
             }
         }
     }
@@ -122,6 +122,28 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
     /// <summary>Nothing to decide but whether the need can be settled now.</summary>
     public static Decision<MatchEvent> Retry(MatchState state, Situation situation) => Match.DecideEscalate(state, situation.Policy.Policy, situation.Now);
 
+    private async Task TakeAsync(IReadOnlyList<Place> places, Func<Place, MatchState, Situation, Decision<MatchEvent>> decide, Cause cause, CancellationToken cancellation)
+    {
+        var byNeed = places.DistinctBy(place => place.Need.NeedId).ToDictionary(place => place.Need.NeedId);
+        var situation = loop.Look();
+        var plan = await AssignAsync([.. byNeed.Values.Select(place => place.Need)], (needId, state) => decide(byNeed[needId], state, situation).Events.Count > 0, cause, cancellation);
+        await AllAsync(places, place => new NeedWork(place.Need.NeedId, (state, situation) => decide(place, state, situation), LaneOf(place.Need), cause, plan), cancellation);
+    }
+
+    /// <summary>Many needs that want somebody at once are assigned together, those for whom distance counts.</summary>
+    /// <param name="moves">Whether the match, as it stands in the log by now, is one that is about to want somebody.</param>
+    /// <returns>Null when they are few: each then has the nearest.</returns>
+    private async Task<Plan?> AssignAsync(IReadOnlyList<Need> needs, Func<NeedId, MatchState, bool> moves, Cause cause, CancellationToken cancellation)
+    {
+        var offline = needs.Where(need => need.Mode is DeliveryMode.Offline).Select(need => need.NeedId).ToList();
+        if (loop.Policy.Policy.AssignTogetherFrom is var from && (from == 0 || offline.Count < from))
+            return null;
+        var matches = await log.LoadMatchesAsync(offline, cancellation);
+        var work = new AssignWork([.. offline.Where(id => matches[id].State.Need is not null && moves(id, matches[id].State)).Select(id => matches[id].State)], cause);
+        await loop.DoAsync(work, cancellation);
+        return work.Assigned is { Served: > 0 } assigned ? Plan.Of(await log.AppendPlanAsync(assigned, cause, cancellation), assigned) : null;
+    }
+
     private static Lane LaneOf(Need need) => need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Bulk;
 
     private async Task AllAsync<T>(IReadOnlyList<T> items, Func<T, NeedWork> work, CancellationToken cancellation)
@@ -135,7 +157,7 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
         [.. responders.Select(id => loop.Roster.TryGet(id, out var listing) ? listing : null)
             .OfType<Listing>().Where(listing => listing.State is { Opening: Opening.Open, Free: > 0 }).OrderBy(listing => listing.Id.Value)];
 
-    private async Task<List<(OfferId OfferId, ResponderId ResponderId, Need Need)>> HeldAsync(ResponderId? responder, CancellationToken cancellation)
+    private async Task<List<Place>> HeldAsync(ResponderId? responder, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand($"""
             select o.offer_id, o.responder_id, n.need, n.urgency_rank from {Tables.Offers} o join {Tables.Needs} n on n.need_id = o.need_id
@@ -143,10 +165,10 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
             """);
         if (responder is { } id)
             command.Parameters.AddWithValue(id.Value);
-        var held = new List<(OfferId, ResponderId, Need)>();
+        var held = new List<Place>();
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
-            held.Add((OfferId.Of(reader.GetGuid(0)), ResponderId.Of(reader.GetGuid(1)), ReadNeed(reader.GetString(2), reader.GetInt32(3))));
+            held.Add(new Place(OfferId.Of(reader.GetGuid(0)), ResponderId.Of(reader.GetGuid(1)), ReadNeed(reader.GetString(2), reader.GetInt32(3))));
         return held;
     }
 
@@ -172,6 +194,8 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
 
     private static Need ReadNeed(string json, int urgencyRank) =>
         JsonSerializer.Deserialize<Need>(json, Tables.Json)! with { Urgency = (Urgency)((int)Urgency.LifeThreatening - urgencyRank) };
+
+    private sealed record Place(OfferId OfferId, ResponderId ResponderId, Need Need);
 
     private readonly record struct BacklogPosition(int Rank, DateTimeOffset SubmittedAt, Guid NeedId)
     {

@@ -1,6 +1,7 @@
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Deciding;
+using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
 using Huzhu.ServiceDefaults;
@@ -41,10 +42,26 @@ public abstract class Work(Lane lane, Cause cause)
 }
 
 /// <summary>A command on one match, and then whatever the match needs to be settled: the next offer, or a place in the backlog.</summary>
-public sealed class NeedWork(NeedId needId, DecideOnMatch decide, Lane lane, Cause cause) : Work(lane, cause)
+/// <param name="plan">When the need was assigned together with others.</param>
+public sealed class NeedWork(NeedId needId, DecideOnMatch decide, Lane lane, Cause cause, Plan? plan = null) : Work(lane, cause)
 {
     public override IEnumerable<NeedId> Needs(Roster directory) => [needId];
-    public override Answer Run(Round round) => round.Decide(needId, decide);
+    public override Answer Run(Round round) => round.Decide(needId, decide, plan);
+}
+
+/// <summary>Assigns these needs together. It changes nothing, and is queued because the loop alone uses the index.</summary>
+public sealed class AssignWork(IReadOnlyList<MatchState> needs, Cause cause) : Work(Lane.Normal, cause)
+{
+    public NeedsAssigned? Assigned { get; private set; }
+
+    public override IEnumerable<NeedId> Needs(Roster directory) => [];
+
+    public override Answer Run(Round round)
+    {
+        var situation = round.Situation;
+        Assigned = Planner.Assign(needs, situation.Roster, situation.Policy, situation.Zones, situation.Now).Event;
+        return new Answer(null, MatchState.Initial, 0);
+    }
 }
 
 /// <summary>

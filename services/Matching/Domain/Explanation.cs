@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 
 namespace Huzhu.Matching.Domain;
@@ -19,6 +20,7 @@ namespace Huzhu.Matching.Domain;
 /// Those better placed beyond that limit, counted by reason. Nothing is said of whoever comes after the chosen one: it
 /// had no part in the decision, and a decision must not cost more the larger the directory is.
 /// </param>
+/// <param name="PlanId">The stream of the plan whose prices the order minded, where many needs were assigned together.</param>
 public sealed record Explanation(
     long PolicyVersion,
     long ZonesVersion,
@@ -31,7 +33,8 @@ public sealed record Explanation(
     ResponderId? RunnerUp,
     double? RunnerUpDistanceMetres,
     IReadOnlyList<LeftOut> LeftOut,
-    IReadOnlyDictionary<string, int> OthersLeftOut);
+    IReadOnlyDictionary<string, int> OthersLeftOut,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? PlanId = null);
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
 public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
@@ -61,12 +64,13 @@ public static class ExclusionReasons
     public const string AskedRecently = "asked-recently";
     public const string AlreadyOffered = "already-offered";
     public const string Full = "full";
+    public const string KeptForOthers = "kept-for-others";
 
     /// <summary>Later means closer to being asked: the furthest one that anybody reached says best why a need waits.</summary>
     public static IReadOnlyList<string> InOrder { get; } =
     [
         Kind, Mode, Communication, OutOfArea, ZoneSealed, Withdrawn, Closed, Paused, ExcludedByPerson, ExcludedConcern,
-        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full,
+        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full, KeptForOthers,
     ];
 }
 
@@ -79,5 +83,6 @@ public static class OrderReasons
     public const string Nearest = "nearest";
     public const string SameSubDistrict = "same-sub-district";
     public const string LeastLoaded = "least-loaded";
+    public const string LeastTogether = "least-together";
     public const string LowestId = "lowest-id";
 }

@@ -19,6 +19,7 @@ public sealed record UrgencyRules(double OfferLifeSeconds, int ParallelOffers, d
 /// <param name="ProviderBeforeGroup">Formal providers are asked before groups while they are open.</param>
 /// <param name="MaxCandidatesExplained">How many of the better placed ones an offer's explanation names one by one.</param>
 /// <param name="MaxUnansweredOffersPerNeed">After so many offers that were declined, expired or undeliverable, only humans go on.</param>
+/// <param name="AssignTogetherFrom">So many offline needs that move at once are assigned together, for the shortest way to all of them; fewer, one by one. 0: never together.</param>
 public sealed record Policy(
     bool ProviderBeforeGroup,
     UrgencyRules LifeThreatening,
@@ -26,7 +27,8 @@ public sealed record Policy(
     UrgencyRules Hardship,
     UrgencyRules Routine,
     int MaxCandidatesExplained,
-    int MaxUnansweredOffersPerNeed)
+    int MaxUnansweredOffersPerNeed,
+    int AssignTogetherFrom = 16)
 {
     private const double MinSeconds = 0.01;
     private const double MaxSeconds = 90 * 24 * 3600;
@@ -62,6 +64,7 @@ public sealed record Policy(
         }
         Between(MaxCandidatesExplained, 0, 200, "maxCandidatesExplained");
         Between(MaxUnansweredOffersPerNeed, 1, 1000, "maxUnansweredOffersPerNeed");
+        Between(AssignTogetherFrom, 0, 1_000_000, "assignTogetherFrom");
         return errors;
 
         void Seconds(double value, string path)

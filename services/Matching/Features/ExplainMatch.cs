@@ -36,7 +36,7 @@ internal static class InWords
             yield return "Nobody was better placed.";
         else
         {
-            yield return $"{Count(why.Rank - 1)} better placed but could not be asked:";
+            yield return $"{Count(why.Rank - 1)} better placed but {(why.PlanId is null ? "could not be asked" : "could not be asked, or kept for others")}:";
             foreach (var left in why.LeftOut.Take(NamedOneByOne))
                 yield return $"The {Kind(left.Kind)} {left.ResponderId}{(left.DistanceMetres is { } away ? $", {Distance(away)} away," : "")} {Reason(left.Reason)}.";
             if (why.LeftOut.Count > NamedOneByOne)
@@ -86,6 +86,7 @@ internal static class InWords
             : "It was the nearest that could be asked.",
         OrderReasons.SameSubDistrict => "It is in the person's sub-district.",
         OrderReasons.LeastLoaded => "Of those equally placed it had the most room.",
+        OrderReasons.LeastTogether => "It was assigned together with many other needs: this is the shortest way to all of them, although somebody who could be asked was nearer.",
         OrderReasons.LowestId => "It was equal to the next one in every respect; the lower id decided.",
         var code => $"It came first by the rule {code}.",
     };
@@ -122,6 +123,7 @@ internal static class InWords
             ExclusionReasons.AskedRecently => one ? "was asked a short while ago and could not be reached or did not answer" : "were asked a short while ago and could not be reached or did not answer",
             ExclusionReasons.AlreadyOffered => one ? "has already been asked" : "have already been asked",
             ExclusionReasons.Full => one ? "has no free place" : "have no free place",
+            ExclusionReasons.KeptForOthers => one ? "was kept for others who would otherwise have had further to go, or nobody" : "were kept for others who would otherwise have had further to go, or nobody",
             _ => one ? $"was left out ({code})" : $"were left out ({code})",
         };
     }

@@ -13,9 +13,10 @@ public sealed record Choice(Listing? Best, Explanation? Explanation);
 /// </summary>
 public static class Ranker
 {
-    public static Choice Rank(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
+    /// <param name="plan">Prices that the order minds, where the need is one of many that were assigned together.</param>
+    public static Choice Rank(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now, Plan? plan = null)
     {
-        var asked = new Asked(match, policy.Policy, zones, now);
+        var asked = new Asked(match, policy.Policy, zones, now, plan);
         var (best, runnerUp) = asked.FirstTwo(directory);
         if (best is not { } chosen)
             return new Choice(null, null);
@@ -26,7 +27,7 @@ public static class Ranker
             policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
             chosen.State.Version, chosen.Before(runnerUp), runnerUp?.Listing.Id, runnerUp?.DistanceMetres,
             [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
-            CountByReason(better.Skip(named)));
+            CountByReason(better.Skip(named)), asked.Minds ? plan!.Id : null);
         return new Choice(chosen.Listing, explanation);
     }
 
@@ -48,6 +49,14 @@ public static class Ranker
             counts[candidate.Reason!] = counts.GetValueOrDefault(candidate.Reason!) + 1;
         return counts;
     }
+
+    /// <summary>
+    /// Everybody who could be asked for the offline need, while it costs less than the limit, which may be lowered on the
+    /// way; cheapest first where there are no prices.
+    /// </summary>
+    /// <param name="visit">Takes one, its distance and what it costs in metres, prices included, and returns the limit from then on.</param>
+    internal static void VisitEligible(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now, Plan? plan, double limit,
+        Func<Listing, double, double, double> visit) => new Asked(match, policy.Policy, zones, now, plan).VisitEligible(directory, limit, visit);
 
     /// <summary>Whether this one responder could be asked for the need, as far as the need alone tells.</summary>
     public static bool CouldServe(MatchState match, Listing listing, PolicyState policy, Zones zones, DateTimeOffset now) =>
@@ -79,10 +88,13 @@ public static class Ranker
         private readonly int _zone;
         private readonly bool _kindIsExact;
         private readonly double _latitude, _longitude, _cosine;
+        private readonly Plan? _plan;
 
-        public Asked(MatchState match, Policy policy, Zones zones, DateTimeOffset now)
+        public Asked(MatchState match, Policy policy, Zones zones, DateTimeOffset now, Plan? plan = null)
         {
             (_match, _need, _policy, _zones, _now) = (match, match.Need!, policy, zones, now);
+            // Online help knows no distance that a price could be weighed against.
+            _plan = _need.Mode is DeliveryMode.Offline ? plan : null;
             _communication = _need.Communication.Aggregate(0u, (mask, need) => mask | 1u << (int)need);
             _kindIsExact = Traits.IsExact(_need.Kind);
             _zone = zones.SignatureOf(_need.Place);
@@ -91,6 +103,9 @@ public static class Ranker
             _cosine = Math.Cos(_latitude);
         }
 
+        /// <summary>The order minds a plan's prices.</summary>
+        public bool Minds => _plan is not null;
+
         /// <summary>The best of those that can be asked, and the next best.</summary>
         public (Candidate? Best, Candidate? Second) FirstTwo(Roster directory)
         {
@@ -98,19 +113,26 @@ public static class Ranker
             if (OwnOf(directory) is { } own)
                 Consider(LookAt(own));
             var wanted = Traits.WantedBy(_need, _zones);
-            foreach (var (_, _, available) in Tiers)
+            foreach (var (tier, _, available) in Tiers)
             {
                 if (_need is { Mode: DeliveryMode.Online, SubDistrict: { } subDistrict } && second is null)
-                    Search(wanted | available | Traits.IsIn(subDistrict), sameSubDistrict: true);
-                if (second is null)
-                    Search(wanted | available, sameSubDistrict: false);
+                    Search(tier, wanted | available | Traits.IsIn(subDistrict), sameSubDistrict: true);
+                // A price can make one of the next tier the better choice.
+                if (second is null || _plan is not null)
+                    Search(tier, wanted | available, sameSubDistrict: false);
+            }
+            foreach (var id in _plan?.AssignedTo(_need.NeedId) ?? [])
+            {
+                if (best is { } cheapest && id != cheapest.Listing.Id && directory.TryGet(id, out var listing) && listing.Provides(_need.Kind)
+                    && LookAt(listing) is { Reason: null } assigned && _plan!.Prefers(_need.NeedId, id, assigned.Cost, cheapest.Cost))
+                    return (assigned, cheapest);
             }
             return (best, second);
 
-            void Search(ulong traits, bool sameSubDistrict)
+            void Search(int tier, ulong traits, bool sameSubDistrict)
             {
                 var index = Begin(directory, traits, hardRules: true);
-                var limit = Unlimited;
+                var limit = second is { } found ? LimitBy(found, tier) : Unlimited;
                 while (index.Next(out var handle, out var by) && by.CompareTo(limit) <= 0)
                 {
                     var listing = directory.At(handle);
@@ -122,7 +144,7 @@ public static class Ranker
                         continue;
                     Consider(candidate);
                     if (second is { } last)
-                        limit = KeyOf(last);
+                        limit = LimitBy(last, tier);
                 }
             }
 
@@ -130,14 +152,44 @@ public static class Ranker
             {
                 if (candidate.Reason is not null || candidate.Listing == best?.Listing || candidate.Listing == second?.Listing)
                     return;
-                if (best is not { } first || candidate.CompareTo(first) < 0)
+                if (best is not { } first || candidate.IsBetterThan(first))
                     (best, second) = (candidate, best);
-                else if (second is not { } next || candidate.CompareTo(next) < 0)
+                else if (second is not { } next || candidate.IsBetterThan(next))
                     second = candidate;
             }
         }
 
-        /// <summary>Everybody who provides the service kind, comes before the chosen one in the order, and is left out.</summary>
+        /// <summary>See <see cref="Ranker.VisitEligible"/>.</summary>
+        public void VisitEligible(Roster directory, double limit, Func<Listing, double, double, double> visit)
+        {
+            var look = directory.NextLook();
+            if (OwnOf(directory) is { } own)
+                Visit(own);
+            var wanted = Traits.WantedBy(_need, _zones);
+            foreach (var (tier, _, available) in Tiers)
+            {
+                var index = Begin(directory, wanted | available, hardRules: true);
+                while (index.Next(out var handle, out var by) && by.First <= Sphere.SquaredChord(Math.Max(0, limit - Plan.CostOf(1, tier, 0))))
+                {
+                    if (Provides(directory.At(handle)))
+                        Visit(directory.At(handle));
+                }
+            }
+
+            void Visit(Listing listing)
+            {
+                if (listing.SeenAt == look)
+                    return;
+                listing.SeenAt = look;
+                if (LookAt(listing) is { Reason: null } candidate && candidate.Cost < limit)
+                    limit = visit(listing, candidate.DistanceMetres!.Value, candidate.Cost);
+            }
+        }
+
+        /// <summary>
+        /// Everybody who provides the service kind, comes before the chosen one in the order without prices, and is not
+        /// chosen: most are left out, some are kept for others.
+        /// </summary>
         public List<Candidate> LeftOutBefore(in Candidate chosen, Roster directory)
         {
             var better = new List<Candidate>();
@@ -174,8 +226,10 @@ public static class Ranker
                 if (listing.SeenAt == look)
                     return;
                 listing.SeenAt = look;
-                if (LookAt(listing) is { Reason: not null } candidate && candidate.CompareTo(last) < 0)
-                    better.Add(candidate);
+                var candidate = LookAt(listing);
+                // Without prices, whoever can be asked and comes first is chosen.
+                if ((candidate.Reason is not null || _plan is not null) && candidate.CompareTo(last) < 0)
+                    better.Add(candidate.Reason is null ? candidate with { Reason = ExclusionReasons.KeptForOthers } : candidate);
             }
         }
 
@@ -201,6 +255,11 @@ public static class Ranker
             ? new SpatialIndex.Key(Sphere.SquaredChord(candidate.DistanceMetres ?? double.PositiveInfinity), ulong.MaxValue)
             : new SpatialIndex.Key(candidate.Load, candidate.Listing.Order);
 
+        /// <summary>Beyond which the index gives nobody of this tier that is better than this one.</summary>
+        private SpatialIndex.Key LimitBy(in Candidate found, int tier) => _plan is null
+            ? KeyOf(found)
+            : new SpatialIndex.Key(Sphere.SquaredChord(Math.Max(0, found.Cost - Plan.CostOf(1, tier, 0))), ulong.MaxValue);
+
         public Candidate LookAt(Listing listing)
         {
             var (state, facts) = listing.Current;
@@ -218,13 +277,14 @@ public static class Ranker
                 })
                 ?? _match.WhyNot(listing.Id, _policy, _now)
                 ?? (state.Free == 0 ? ExclusionReasons.Full : null);
+            var own = _need.OwnGroupId == listing.Id ? 0 : 1;
+            var tier = _policy.ProviderBeforeGroup && profile.Kind is ResponderKind.Group ? 1 : 0;
             return new Candidate(
-                listing, state, reason,
-                Own: _need.OwnGroupId == listing.Id ? 0 : 1,
-                Tier: _policy.ProviderBeforeGroup && profile.Kind is ResponderKind.Group ? 1 : 0,
+                listing, state, reason, own, tier,
                 DistanceMetres: place.Metres,
                 SubDistrict: _need.Mode is DeliveryMode.Online && !place.SameSubDistrict ? 1 : 0,
-                Load: _need.Mode is DeliveryMode.Offline ? 0 : Listing.LoadOf(state));
+                Load: _need.Mode is DeliveryMode.Offline ? 0 : Listing.LoadOf(state),
+                Cost: _plan is null ? 0 : Plan.CostOf(own, tier, place.Metres ?? double.PositiveInfinity) + _plan.PriceOf(listing.Id));
         }
 
         /// <summary>
@@ -279,10 +339,14 @@ public static class Ranker
             Sphere.DistanceMetres(_latitude, _longitude, _cosine, site.Latitude, site.Longitude, site.Cosine);
     }
 
+    /// <param name="Cost">In metres, under a plan; 0 without one.</param>
     private readonly record struct Candidate(
-        Listing Listing, ResponderState State, string? Reason, int Own, int Tier, double? DistanceMetres, int SubDistrict, double Load)
+        Listing Listing, ResponderState State, string? Reason, int Own, int Tier, double? DistanceMetres, int SubDistrict, double Load, double Cost)
         : IComparable<Candidate>
     {
+        public bool IsBetterThan(in Candidate other) => Cost != other.Cost ? Cost < other.Cost : CompareTo(other) < 0;
+
+        /// <summary>The order, prices left aside.</summary>
         public int CompareTo(Candidate other)
         {
             var order = Own.CompareTo(other.Own);
@@ -301,6 +365,7 @@ public static class Ranker
         public string Before(Candidate? next) => next switch
         {
             null => OrderReasons.OnlyOne,
+            { } other when CompareTo(other) > 0 => OrderReasons.LeastTogether,
             { } other when Own != other.Own => OrderReasons.OwnGroup,
             { } other when Tier != other.Tier => OrderReasons.ProviderFirst,
             { } other when DistanceMetres != other.DistanceMetres => OrderReasons.Nearest,

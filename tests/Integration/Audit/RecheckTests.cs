@@ -17,6 +17,7 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
         Assert.Contains($": {offers} come out alike, 0 do not.", output);
         // The scenario is worth something only if somebody nearer was left out, and for more than one reason.
         Assert.True(await matching.QueryAsync<long>("select count(distinct left_out->>'reason') from huzhu.mt_events, jsonb_array_elements(data->'explanation'->'leftOut') left_out where type = 'offer_made'") > 2);
+        Assert.True(await matching.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'offer_made' and data->'explanation' ? 'planId'") > 10);
     }
 
     [Theory]
@@ -28,6 +29,7 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
     [InlineData("'{explanation,leftOut,0,reason}'", "'\"closed-by-hand\"'", "left out for closed-by-hand")]
     [InlineData("'{explanation,policyVersion}'", "'9'", "version 9 of the policy, which does not exist")]
     [InlineData("'{explanation,ledgerVersion}'", "'900'", "version 900 of the ledger")]
+    [InlineData("'{explanation,planId}'", "'\"00000000-0000-0000-0000-000000000002\"'", "which the log does not have before it")]
     [InlineData("'{quantity}'", "'5'", "does not follow from the need and the policy")]
     [InlineData("'{offerId}'", "'\"00000000-0000-0000-0000-000000000001\"'", "holds no place for it")]
     public async Task an_offer_that_says_something_else_is_named(string path, string value, string named)

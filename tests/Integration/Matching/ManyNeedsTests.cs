@@ -63,6 +63,57 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
     }
 
     [Fact]
+    public async Task needs_that_a_closure_moves_are_assigned_together_and_each_offer_names_the_plan()
+    {
+        await using var host = await StartAsync(servers);
+        var provider = _town.Responder(kind: ResponderKind.Provider, metresNorth: 100, capacity: 40);
+        await host.ListAsync(provider);
+        // Whoever comes first would take the one who signs, which is nearest to everybody.
+        var needs = Enumerable.Range(0, 40).Select(i => _town.Need(submittedAt: DateTimeOffset.UtcNow.AddMinutes(i - 60), communication: i < 30 ? [] : [CommunicationNeed.SignLanguage])).ToList();
+        await host.SayAsync(provider with { Version = 2, CommunicationAbilities = [CommunicationNeed.SignLanguage] });
+        await Task.WhenAll(needs.Select(host.SubmitAsync));
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 40, "40 needs to be held");
+        var signs = await host.ListAsync(_town.Responder(metresNorth: 200, capacity: 10, abilities: [CommunicationNeed.SignLanguage]));
+        var others = await host.ListAsync(_town.Responder(metresNorth: 600, capacity: 30));
+
+        await host.SayAsync(provider with { Version = 3, Opening = Opening.Closed, ClosedBecause = "lockdown", CommunicationAbilities = [CommunicationNeed.SignLanguage] });
+
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(signs))!["held"]! + (int)(await host.ResponderAsync(others))!["held"]! == 40, "all to be offered again");
+        foreach (var need in needs)
+        {
+            var offer = Open((await host.MatchAsync(need.NeedId))!).Single();
+            Assert.Equal((need.Communication.Count > 0 ? signs : others).ToString(), (string)offer["responderId"]!);
+        }
+        Assert.Equal(1, await host.CountAsync("select count(*) from huzhu.mt_events where type = 'needs_assigned' and jsonb_array_length(data->'assigned') = 40 and data->>'served' = '40'"));
+        Assert.Equal(40, await host.CountAsync("""
+            select count(*) from huzhu.mt_events e where type = 'offer_made' and exists
+            (select 1 from huzhu.mt_events p where p.type = 'needs_assigned' and p.stream_id = (e.data->'explanation'->>'planId')::uuid and p.seq_id < e.seq_id)
+            """));
+        Assert.Equal(30, await host.CountAsync("""
+            select count(*) from huzhu.mt_events e, jsonb_array_elements(data->'explanation'->'leftOut') left_out
+            where type = 'offer_made' and left_out->>'reason' = 'kept-for-others' and data->'explanation'->>'firstBecause' = 'least-together'
+            """));
+        var words = (await host.SendAsync(HttpMethod.Get, $"/v1/matches/{needs[0].NeedId}/explanation")).Body!.ToJsonString();
+        Assert.Contains("was kept for others", words);
+        await host.CheckLogAsync();
+    }
+
+    [Fact]
+    public async Task a_policy_can_have_every_need_get_the_nearest_at_a_closure_too()
+    {
+        await using var host = await StartAsync(servers);
+        await host.ChangePolicyAsync(policy => policy["assignTogetherFrom"] = 0);
+        var provider = _town.Responder(kind: ResponderKind.Provider, metresNorth: 100, capacity: 20);
+        await host.ListAsync(provider);
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => host.SubmitAsync(_town.Need())));
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 20, "20 needs to be held");
+        var group = await host.ListAsync(_town.Responder(metresNorth: 200, capacity: 20));
+        await host.SayAsync(provider with { Version = 2, Opening = Opening.Closed, ClosedBecause = "lockdown" });
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(group))!["held"]! == 20, "all to be offered again");
+        Assert.Equal(0, await host.CountAsync("select count(*) from huzhu.mt_events where type = 'needs_assigned' or data->'explanation' ? 'planId'"));
+    }
+
+    [Fact]
     public async Task a_freed_place_goes_to_the_most_urgent_and_then_oldest_that_can_be_served()
     {
         var host = shared.Host;

@@ -61,6 +61,7 @@ public class SampleTests
         new ZoneSealed(MeasureId.Of(Id(7, 7)), "Lockdown", [new(31.1, 121.1), new(31.1, 121.2), new(31.2, 121.2)], Now, Now),
         new ZoneLifted(MeasureId.Of(Id(7, 7)), "over", Now),
         new PolicyChanged(Policy.Default, "op-7", Now),
+        new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1]), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now),
     ];
 
     private static readonly object[] Messages =
@@ -81,8 +82,15 @@ public class SampleTests
     public void a_published_message_can_be_read_for_ever(string name) => Check(Messages.Single(message => message.GetType().Name == name), "message-");
 
     [Fact]
+    public void a_policy_from_before_needs_were_assigned_together_is_read_with_what_holds_by_default()
+    {
+        using var stored = File.OpenRead(Path.Combine(Folder(), "policy-changed-before-plans.json"));
+        Assert.Equal(Policy.Default, Serializer.FromJson<PolicyChanged>(stored).Policy);
+    }
+
+    [Fact]
     public void every_event_has_a_sample() => Assert.Empty(
-        new[] { typeof(MatchEvent), typeof(ResponderEvent), typeof(MeasuresEvent), typeof(PolicyEvent) }
+        new[] { typeof(MatchEvent), typeof(ResponderEvent), typeof(MeasuresEvent), typeof(PolicyEvent), typeof(PlanEvent) }
             .SelectMany(root => root.Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(root)))
             .Except(Events.Select(stored => stored.GetType())));
 

@@ -1,0 +1,25 @@
+using Huzhu.Contracts;
+
+namespace Huzhu.Matching.Domain;
+
+public abstract record PlanEvent(DateTimeOffset At);
+
+/// <summary>What one more place with the responder would have spared all the needs of the plan together, in metres.</summary>
+public readonly record struct Price(ResponderId ResponderId, double Metres);
+
+/// <summary>Whom a need of the plan was to be offered to; nobody where there was no place.</summary>
+public sealed record Assigned(NeedId NeedId, IReadOnlyList<ResponderId> ResponderIds);
+
+/// <summary>
+/// Many needs that wanted somebody at once were assigned together; the only event of its stream. Offers that follow from
+/// it name the stream, and mind these prices: each need has gone to whoever costs it least, distance and price together.
+/// That everybody is full who has a price, and that no need has anybody cheaper, is what makes the whole the shortest
+/// there is: an auditor checks it without solving anything.
+/// </summary>
+/// <param name="Assigned">Most urgent first, then oldest: where there are too few places, those behind go without.</param>
+/// <param name="Wanted">How many offers were wanted for all of them.</param>
+/// <param name="Served">How many could be planned.</param>
+/// <param name="DistanceMetres">The way to all that are served, together.</param>
+/// <param name="Prices">Nobody else has one.</param>
+public sealed record NeedsAssigned(IReadOnlyList<Assigned> Assigned, int Wanted, int Served, double DistanceMetres, IReadOnlyList<Price> Prices, DateTimeOffset At)
+    : PlanEvent(At);

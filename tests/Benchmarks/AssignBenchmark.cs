@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Huzhu.Contracts;
+using Huzhu.Contracts.Groups.V1;
+using Huzhu.Contracts.Requests.V1;
+using Huzhu.Matching.Assigning;
+using Huzhu.Matching.Domain;
+using Huzhu.Matching.Ranking;
+
+namespace Huzhu.Benchmarks;
+
+/// <summary>
+/// Many needs at once: what assigning them together gives, beside the best that there is and beside one after another.
+/// The best is not taken from the code under test: its prices give, by weak duality, a sum that no assignment can be
+/// below, worked out over every pair of need and responder.
+/// </summary>
+static class AssignBenchmark
+{
+    const int Rounds = 5;
+    static readonly DateTimeOffset Now = new(2022, 4, 1, 8, 0, 0, TimeSpan.Zero);
+    static readonly PolicyState Policy = PolicyState.Evolve(PolicyState.Initial, (PolicyEvent)PolicyState.DecideFirst(PolicyState.Initial, Now).Events[0]);
+    static readonly Zones Zones = new(MeasuresState.Initial);
+    static readonly string[] Kinds = [.. ServiceKinds.All];
+
+    sealed record Together(string Case, int Needs, int Responders, int Places, int Served, double SecondsMin, double SecondsMedian, double SecondsMax,
+        int Solves, double Metres, double BoundMetres, double Ratio, int OneByOneServed, double OneByOneRatio);
+
+    public static Task<int> RunAsync(string[] arguments)
+    {
+        var json = arguments.Contains("--json");
+        var reports = new List<Together>();
+        foreach (var (needs, groups, load) in new[] { (5_000, 318, 0.8), (5_000, 318, 0.97), (50_000, 5_000, 0.8) })
+        {
+            var one = Measure(needs, groups, load);
+            reports.Add(one);
+            if (!json)
+            {
+                Console.WriteLine($"{one.Case}: {one.Served:N0} of {one.Needs:N0} served in {one.SecondsMedian:N2} s ({one.SecondsMin:N2} to {one.SecondsMax:N2}), {one.Solves} solves; "
+                    + $"{one.Metres / one.Served:N0} m a need, {one.Ratio:N4} × the bound; one by one: {one.OneByOneServed:N0} served, {one.OneByOneRatio:N3} ×");
+            }
+        }
+        var machine = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} cores, .NET {Environment.Version}";
+        Console.WriteLine(json ? JsonSerializer.Serialize(new { machine, together = reports }, JsonSerializerOptions.Web) : machine);
+        return Task.FromResult(0);
+    }
+
+    static Together Measure(int count, int groups, double load)
+    {
+        var random = new Random(1);
+        var needs = Needs(random, count);
+        // As many places as the load asks for, spread unevenly.
+        var roster = Directory(random, groups, (int)(count / load));
+        var seconds = new List<double>();
+        Draft draft = null!;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            draft = Planner.Assign(needs, roster, Policy, Zones, Now);
+            seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+        }
+        seconds.Sort();
+        var bound = Bound(needs, roster, draft);
+        var (served, metres) = OneByOne(needs, roster);
+        return new Together($"{count:N0} needs, {groups:N0} groups, {load:P0} of the places", count, groups, roster.All.Sum(listing => listing.State.Capacity), draft.Event.Served,
+            seconds[0], seconds[Rounds / 2], seconds[^1], draft.Rounds, Distance(needs, roster, draft), bound, Distance(needs, roster, draft) / bound,
+            served, metres / bound);
+    }
+
+    static double Distance(IReadOnlyList<MatchState> needs, Roster roster, Draft draft) => needs.Zip(draft.Event.Assigned).Sum(pair => pair.Second.ResponderIds.Sum(id => DistanceTo(pair.First, roster.StateOf(id))));
+
+    /// <summary>No assignment that serves as many is shorter: the least distance plus price of each need, less what the places are worth.</summary>
+    static double Bound(IReadOnlyList<MatchState> needs, Roster roster, Draft draft)
+    {
+        var prices = draft.Event.Prices.ToDictionary(price => price.ResponderId, price => price.Metres);
+        var responders = roster.All.Select(listing => (listing.State, Price: prices.GetValueOrDefault(listing.Id))).ToList();
+        var bound = -responders.Sum(responder => responder.Price * responder.State.Free);
+        Parallel.ForEach(needs.Zip(draft.Event.Assigned).Where(pair => pair.Second.ResponderIds.Count > 0).Select(pair => pair.First), () => 0.0, (need, _, sum) =>
+        {
+            var least = double.PositiveInfinity;
+            foreach (var (state, price) in responders)
+            {
+                if (CanServe(need.Need!, state))
+                    least = Math.Min(least, DistanceTo(need, state) + price);
+            }
+            return sum + least;
+        }, sum =>
+        {
+            lock (responders)
+                bound += sum;
+        });
+        return bound;
+    }
+
+    static (int Served, double Metres) OneByOne(IReadOnlyList<MatchState> needs, Roster roster)
+    {
+        var (served, metres) = (0, 0.0);
+        foreach (var need in needs)
+        {
+            if (Ranker.Rank(need, roster, Policy, Zones, Now).Best is not { } best)
+                continue;
+            (served, metres) = (served + 1, metres + DistanceTo(need, best.State));
+            var offer = OfferId.Of(need.Need!.NeedId.Value);
+            roster.Set(best.Id, ResponderState.Evolve(best.State, new PlaceHeld(offer, need.Need.NeedId, Now)));
+        }
+        return (served, metres);
+    }
+
+    static bool CanServe(Need need, ResponderState state) => state.Free > 0 &&
+        state.Profile!.ServiceKinds.Any(kind => ServiceKinds.Covers(kind, need.Kind)) && need.Communication.All(state.Profile.CommunicationAbilities.Contains);
+
+    static double DistanceTo(MatchState need, ResponderState state) => Sphere.DistanceMetres(need.Need!.Place, state.Profile!.Sites[0].Place);
+
+    /// <summary>Groups at the density of a city; half of them sign, each has three service kinds of the list.</summary>
+    static Roster Directory(Random random, int groups, int places)
+    {
+        var roster = new Roster();
+        var capacities = new int[groups];
+        for (var place = 0; place < places; place++)
+            capacities[Math.Min(random.Next(groups), random.Next(groups))]++;
+        foreach (var capacity in capacities)
+        {
+            var profile = new Profile(ResponderKind.Group, [new Site(Place(random), "J")], null, [],
+                [.. Kinds.OrderBy(_ => random.Next()).Take(Kinds.Length * 2 / 3)], [DeliveryMode.Offline],
+                random.Next(2) == 0 ? [CommunicationNeed.SignLanguage] : [], capacity, false, null, []);
+            roster.Set(ResponderId.Of(Id(random)), new ResponderState(profile, Opening.Open, 1, ResponderState.Initial.Held, 1));
+        }
+        return roster;
+    }
+
+    static List<MatchState> Needs(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ =>
+    {
+        var need = new Need(NeedId.Of(Id(random)), RequestId.Of(Id(random)), PersonId.Of(Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
+            Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
+        return MatchState.Evolve(MatchState.Initial, new NeedReceived(need, Now));
+    })];
+
+    static GeoPoint Place(Random random) => random.Next(10) == 0
+        ? new(31.22 + Spread(random) * 0.5, 121.44 + Spread(random) * 0.6)
+        : new(31.22 + Spread(random) * 0.05, 121.44 + Spread(random) * 0.06);
+
+    static double Spread(Random random) => (random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) / 1.5;
+
+    static Guid Id(Random random)
+    {
+        var bytes = new byte[16];
+        random.NextBytes(bytes);
+        return new Guid(bytes);
+    }
+}
