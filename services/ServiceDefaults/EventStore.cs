@@ -12,6 +12,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Polly;
+using Polly.Retry;
+using Weasel.Postgresql.Tables;
 
 namespace Huzhu.ServiceDefaults;
 
@@ -77,7 +80,7 @@ public static class EventStore
                 subscription.IncludeType(told);
         })
         .AddAsyncDaemon(DaemonMode.HotCold);
-        if (AppliesSchema(builder))
+        if (AppliesSchema(builder.Configuration, builder.Environment))
             marten.ApplyAllDatabaseChangesOnStartup();
         return builder;
     }
@@ -113,8 +116,43 @@ public static class EventStore
         return action;
     }
 
-    private static bool AppliesSchema(IHostApplicationBuilder builder) =>
-        builder.Configuration.GetValue("EventStore:ApplySchema", !builder.Environment.IsProduction());
+    internal static bool AppliesSchema(IConfiguration configuration, IHostEnvironment environment) =>
+        configuration.GetValue("EventStore:ApplySchema", !environment.IsProduction());
+
+    /// <summary>
+    /// Looks whether everything that this version writes to is there, and waits while the database is away. What is only
+    /// different does not count: an older version must be able to start after a newer one has migrated.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Tables, columns or functions are missing; the message names them.</exception>
+    internal static async Task CheckSchemaAsync(IDocumentStore store, ILogger logger, CancellationToken cancellation)
+    {
+        var untilItAnswers = new ResiliencePipelineBuilder()
+            .AddRetry(new RetryStrategyOptions
+            {
+                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } exception && Messaging.IsServerAway(exception)),
+                MaxRetryAttempts = int.MaxValue,
+                BackoffType = DelayBackoffType.Exponential,
+                Delay = TimeSpan.FromMilliseconds(200),
+                MaxDelay = TimeSpan.FromSeconds(5),
+                OnRetry = retry =>
+                {
+                    logger.LogWarning(retry.Outcome.Exception, "The start waits for the database");
+                    return ValueTask.CompletedTask;
+                },
+            })
+            .Build();
+        var migration = await untilItAnswers.ExecuteAsync(async token => await store.Storage.Database.CreateMigrationAsync(token), cancellation);
+        var missing = migration.Deltas.SelectMany(delta => delta switch
+        {
+            { Difference: Weasel.Core.SchemaPatchDifference.Create } => [delta.SchemaObject.Identifier.QualifiedName],
+            TableDelta { Actual: { } there } table => table.Expected.Columns.Select(column => column.Name).Except(there.Columns.Select(column => column.Name))
+                .Select(column => $"{delta.SchemaObject.Identifier.QualifiedName}.{column}"),
+            _ => [],
+        }).Order().ToList();
+        if (missing.Count > 0)
+            throw new InvalidOperationException(
+                $"The database lacks {string.Join(", ", missing)}. Run this version once with --migrate, or start one process with EventStore:ApplySchema=true.");
+    }
 
     private static NpgsqlDataSource BuildDataSource(IConfiguration configuration)
     {

@@ -16,6 +16,16 @@ namespace Huzhu.ServiceDefaults;
 /// <summary>What every service has in common: start, defaults, health, API description, orderly stop.</summary>
 public static class Hosting
 {
+    /// <summary>Answers as long as the process can. It looks at nothing outside, so that an outage elsewhere restarts nothing.</summary>
+    public const string LivePath = "/health/live";
+    /// <summary>Answers when work can be taken: the database answers, and the broker has been reached since the start.</summary>
+    public const string ReadyPath = "/health/ready";
+    /// <summary>Metrics in Prometheus' format.</summary>
+    public const string MetricsPath = "/metrics";
+
+    /// <summary>Marks the health checks that ask the broker.</summary>
+    public const string BrokerTag = "broker";
+
     /// <summary>A builder with telemetry, problems, security and limits; the service adds its store, bus and features.</summary>
     public static WebApplicationBuilder CreateHuzhuBuilder(string[] args, string service)
     {
@@ -42,6 +52,7 @@ public static class Hosting
             return Task.CompletedTask;
         }));
         builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database", tags: ["ready"]);
+        builder.Services.PostConfigure<HealthCheckServiceOptions>(LetWorkInWithoutTheBroker);
         return builder;
     }
 
@@ -60,21 +71,58 @@ public static class Hosting
         app.UseAuthentication();
         app.UseRateLimiter();
         app.UseAuthorization();
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false }).AllowAnonymous().DisableRateLimiting();
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") }).AllowAnonymous().DisableRateLimiting();
-        app.MapPrometheusScrapingEndpoint().AllowAnonymous().DisableRateLimiting();
+        app.MapHealthChecks(LivePath, new HealthCheckOptions { Predicate = _ => false }).AllowAnonymous().DisableRateLimiting();
+        app.MapHealthChecks(ReadyPath, new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") }).AllowAnonymous().DisableRateLimiting();
+        app.MapPrometheusScrapingEndpoint(MetricsPath).AllowAnonymous().DisableRateLimiting();
         app.MapOpenApi().AllowAnonymous();
         app.MapScalarApiReference().AllowAnonymous();
         return app;
     }
 
-    /// <summary>Runs the service; with <c>--migrate</c> only applies the database schema and ends.</summary>
+    /// <summary>
+    /// Runs the service; with <c>--migrate</c> only applies the database schema and ends. A service that does not apply
+    /// the schema at its start looks first whether it is there.
+    /// </summary>
     public static async Task RunHuzhuAsync(this WebApplication app, string[] args)
     {
+        var store = app.Services.GetRequiredService<IDocumentStore>();
         if (args.Contains("--migrate"))
-            await app.Services.GetRequiredService<IDocumentStore>().Storage.ApplyAllConfiguredChangesToDatabaseAsync();
-        else
-            await app.RunAsync();
+        {
+            await store.Storage.ApplyAllConfiguredChangesToDatabaseAsync();
+            return;
+        }
+        if (!EventStore.AppliesSchema(app.Configuration, app.Environment))
+            await EventStore.CheckSchemaAsync(store, app.Logger, app.Lifetime.ApplicationStopping);
+        await app.RunAsync();
+    }
+
+    /// <summary>
+    /// A service that has never reached the broker is not ready: its address or password may be wrong, and an upgrade must
+    /// not go on over that. Once it has, an outage of the broker must not take the service away from those who call it:
+    /// what they bring is committed here and published later.
+    /// </summary>
+    private static void LetWorkInWithoutTheBroker(HealthCheckServiceOptions options)
+    {
+        foreach (var registration in options.Registrations.Where(registration => registration.Tags.Contains(BrokerTag)))
+        {
+            var (make, reached) = (registration.Factory, new Reached());
+            registration.Factory = services => new OnceReached(make(services), reached);
+        }
+    }
+
+    private sealed class Reached
+    {
+        public volatile bool Ever;
+    }
+
+    private sealed class OnceReached(IHealthCheck broker, Reached reached) : IHealthCheck
+    {
+        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var result = await broker.CheckHealthAsync(context, cancellationToken);
+            reached.Ever |= result.Status == HealthStatus.Healthy;
+            return result.Status == HealthStatus.Unhealthy && reached.Ever ? HealthCheckResult.Degraded(result.Description) : result;
+        }
     }
 
     private sealed class DatabaseHealthCheck(NpgsqlDataSource database) : IHealthCheck

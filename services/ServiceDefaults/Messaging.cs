@@ -35,7 +35,8 @@ public static class Messaging
         builder.Services.AddMassTransit(bus =>
         {
             bus.DisableUsageTelemetry();
-            bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(service, includeNamespace: false));
+            bus.ConfigureHealthCheckOptions(options => options.Tags.UnionWith(["ready", Hosting.BrokerTag]));
+            bus.SetEndpointNameFormatter(EndpointNames(service));
             addConsumers(bus);
             bus.AddConfigureEndpointsCallback((_, _, endpoint) =>
             {
@@ -67,6 +68,9 @@ public static class Messaging
         });
         return builder;
     }
+
+    /// <summary>How the queues of a service are named after its consumers.</summary>
+    public static IEndpointNameFormatter EndpointNames(string service) => new KebabCaseEndpointNameFormatter(service, includeNamespace: false);
 
     /// <summary>The broker's address.</summary>
     /// <exception cref="InvalidOperationException">It is missing or not an AMQP address.</exception>

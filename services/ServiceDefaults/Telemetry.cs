@@ -27,6 +27,10 @@ public static class Telemetry
                 .AddHttpClientInstrumentation()
                 .AddRuntimeInstrumentation()
                 .AddMeter("Huzhu.*", "MassTransit", "Npgsql", "Polly")
+                // The library's own limits are made for milliseconds: the first of them after zero is 5.
+                .AddView(instrument => instrument.Unit == "s" && instrument.Meter.Name.StartsWith("Huzhu.", StringComparison.Ordinal)
+                    ? new ExplicitBucketHistogramConfiguration { Boundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] }
+                    : null)
                 .AddPrometheusExporter())
             // Recorded even when nobody collects them: the trace would break between the log and the broker without.
             .WithTracing(tracing => tracing

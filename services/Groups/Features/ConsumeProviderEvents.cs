@@ -302,7 +302,7 @@ public static class ProviderEventConsumption
     {
         builder.Services.AddSingleton<ConsumeProviderEvents>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConsumeProviderEvents>());
-        builder.Services.AddHealthChecks().AddCheck<ConsumptionHealthCheck>("provider-events", tags: ["ready"]);
+        builder.Services.AddHealthChecks().AddCheck<ConsumptionHealthCheck>("provider-events", tags: ["ready", Hosting.BrokerTag]);
         return builder;
     }
 

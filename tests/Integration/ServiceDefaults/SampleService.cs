@@ -33,6 +33,15 @@ internal sealed class SampleService : IAsyncDisposable
     public static async Task<SampleService> StartAsync(string database, string broker, bool consumes = true, byte[]? masterKey = null,
         byte[]? previousMasterKey = null, params string[] settings)
     {
+        var app = Build(database, broker, consumes, masterKey, previousMasterKey, settings);
+        await app.StartAsync();
+        return new SampleService(app);
+    }
+
+    /// <summary>The same, and not started.</summary>
+    public static WebApplication Build(string database, string broker, bool consumes = true, byte[]? masterKey = null,
+        byte[]? previousMasterKey = null, params string[] settings)
+    {
         var builder = Hosting.CreateHuzhuBuilder([
             "--environment", "Development", "--urls", "http://127.0.0.1:0", "--Logging:LogLevel:Default", "Error",
             "--ConnectionStrings:EventStore", database, "--ConnectionStrings:Broker", broker,
@@ -54,8 +63,7 @@ internal sealed class SampleService : IAsyncDisposable
         app.MapPost("/things", (Thing thing) => Microsoft.AspNetCore.Http.Results.Ok(thing)).RequireRoles(Roles.Intake);
         app.MapGet("/refused", () => Huzhu.Deciding.Refusal.Conflict("place-filled", "Somebody was first.").ToProblem()).RequireRoles(Roles.Intake);
         app.MapGet("/broken", string () => throw new InvalidOperationException("secret detail")).RequireRoles(Roles.Intake);
-        await app.StartAsync();
-        return new SampleService(app);
+        return app;
     }
 
     public async Task<Guid> AppendAsync(string what)
