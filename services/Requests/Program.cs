@@ -1,4 +1,5 @@
 using Huzhu.Requests;
+using Huzhu.Requests.Channels.Open311;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Features;
 using Huzhu.Requests.Intake;
@@ -10,7 +11,7 @@ var builder = Hosting.CreateHuzhuBuilder(args, "requests");
 builder.Services
     .AddSingleton<PersonalDataVault>().AddSingleton<PersonalRecords>().AddSingleton<Fingerprints>()
     .AddSingleton(SubDistrictMap.Load(builder.Configuration))
-    .AddSingleton(new SourceChannels(builder.Configuration))
+    .AddSingleton(new SourceChannels(builder.Configuration)).AddSingleton(new Jurisdictions(builder.Configuration))
     .AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
@@ -36,4 +37,5 @@ ReopenRequest.Map(app);
 RaiseConcern.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
+app.MapOpen311();
 await app.RunHuzhuAsync(args);

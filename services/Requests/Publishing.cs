@@ -31,7 +31,7 @@ public static class Publishing
         NeedDisputed e => [new V1.NeedReopened(NeedOf(state, e.NeedId), e.ReasonCode, Disputed: true, e.At)],
         NeedReopened e when Find(state, e.NeedId).DuplicateOf is null => [new V1.NeedReopened(NeedOf(state, e.NeedId), e.ReasonCode, Disputed: false, e.At)],
         ConcernRaised e => [new V1.ConcernRaised(e.NeedId, state.Id, state.PersonId, e.ResponderId, e.At)],
-        IntakeExtended or IntakeAbandoned or RepeatCallLinked or NeedStateRecorded or NeedCancelled or NeedReopened => [],
+        IntakeExtended or IntakeAbandoned or RepeatCallLinked or UpdateReceived or NeedStateRecorded or NeedCancelled or NeedReopened => [],
         _ => throw new InvalidOperationException($"Requests does not know the event {happened.GetType().Name}."),
     };
 

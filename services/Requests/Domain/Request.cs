@@ -57,6 +57,14 @@ public sealed record NeedReopened(
 /// <summary>Somebody is worried about safety: only humans handle the need from here, and the responder is never again asked for this person.</summary>
 public sealed record ConcernRaised(NeedId NeedId, ResponderId? ResponderId, string ReasonCode, Protected? Reason, string By, DateTimeOffset At) : RequestEvent(At);
 
+/// <summary>A front end passed on an update of its caller: their words, and whether they still want the help; what follows stands in events of its own.</summary>
+/// <param name="UpdateId">The front end's own id of the update, or one made for it: a repeat is known by it.</param>
+public sealed record UpdateReceived(string UpdateId, Wish? Wish, Protected? Words, string By, DateTimeOffset At) : RequestEvent(At);
+
+/// <summary>What an update asks for. Without one it is words only.</summary>
+[JsonConverter(typeof(KebabEnumConverter<Wish>))]
+public enum Wish { StillWanted, NoLongerWanted }
+
 /// <summary>Points at a need of another request of the same person.</summary>
 public sealed record NeedLink(RequestId RequestId, NeedId NeedId);
 
@@ -136,6 +144,8 @@ public sealed record RequestState
     public IReadOnlyList<string> Missing { get; init; } = [];
     public bool Abandoned { get; init; }
     public IReadOnlyList<TrackedNeed> Needs { get; init; } = [];
+    /// <summary>Ids of the updates that were received.</summary>
+    public IReadOnlyList<string> Updates { get; init; } = [];
     /// <summary>Whom concerns about this request keep away from the person.</summary>
     public IReadOnlyList<ResponderId> Concerned { get; init; } = [];
     /// <summary>Whom any concern about the person keeps away, as far as this request was told.</summary>
@@ -194,6 +204,8 @@ public static class Request
     /// <summary>How long after the help was reported done its receiver can say that it was not.</summary>
     public static readonly TimeSpan DisputeWindow = TimeSpan.FromDays(14);
 
+    public const int MaxUpdates = 200;
+
     public static RequestState Fold(IEnumerable<RequestEvent> events) => events.Aggregate(RequestState.Initial, Evolve);
 
     public static RequestState Evolve(RequestState state, RequestEvent happened)
@@ -228,6 +240,7 @@ public static class Request
             NeedConfirmed e => next.With(e.NeedId, need => need with { State = NeedState.Closed, WantedAgain = false }),
             NeedDisputed e => next.Keep(e.ExcludedResponders).With(e.NeedId, Reopen),
             NeedReopened e => next.Keep(e.ExcludedResponders).With(e.NeedId, Reopen),
+            UpdateReceived e => next with { Updates = [.. next.Updates, e.UpdateId] },
             ConcernRaised e => next.Concern(e.ResponderId).With(e.NeedId, need => need.State is NeedState.Closed or NeedState.Cancelled
                 ? need
                 : need with { State = NeedState.OnHold, HoldReachedMatching = false }),
@@ -399,6 +412,29 @@ public static class Request
             };
         });
     }
+
+    /// <summary>The update is kept whatever it asks for; what it asks for is done where it can be.</summary>
+    public static Decision<RequestEvent> DecideUpdate(RequestState state, string updateId, Wish? wish, IReadOnlyList<ResponderId> excluded, Said said) => state switch
+    {
+        { Exists: false } => RequestNotFound,
+        _ when state.Updates.Contains(updateId) => Decision<RequestEvent>.Nothing,
+        { Updates.Count: >= MaxUpdates } => Refusal.Conflict("too-many-updates", $"A request takes at most {MaxUpdates} updates."),
+        _ => (List<RequestEvent>)[new UpdateReceived(updateId, wish, said.Reason, said.By, said.At), .. Fulfil(state, wish, excluded, said with { Reason = null })],
+    };
+
+    private static IEnumerable<RequestEvent> Fulfil(RequestState state, Wish? wish, IReadOnlyList<ResponderId> excluded, Said said) => wish switch
+    {
+        // Each of the two takes the needs that the other refuses.
+        Wish.NoLongerWanted => [.. DecideConfirmation(state, null, said.By, said.At).Events, .. DecideCancellation(state, null, said).Events],
+        Wish.StillWanted => state.Needs.SelectMany(need => DecideReturn(state, need.NeedId, excluded, said).Events),
+        null => [],
+    };
+
+    /// <summary>Help that was only reported is disputed while it can be; what has ended otherwise is reopened.</summary>
+    public static Decision<RequestEvent> DecideReturn(RequestState state, NeedId needId, IReadOnlyList<ResponderId> excluded, Said said) =>
+        state.Needs.Any(need => need.NeedId == needId && need.State == NeedState.Fulfilled) && DecideDispute(state, needId, excluded, said) is { Refusal: null } disputed
+            ? disputed
+            : DecideReopening(state, needId, excluded, said);
 
     public static Decision<RequestEvent> DecideRecording(RequestState state, NeedStateRecorded said)
     {

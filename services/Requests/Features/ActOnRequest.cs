@@ -26,21 +26,31 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
     /// <param name="reason">Null when the action needs none.</param>
     /// <param name="follow">Whether the action, on a need in this state, is meant for the older need that it repeats.</param>
     /// <param name="decide">The decision about one request: its state, the need meant or null for all, whom to keep away, and what was said.</param>
-    public Task<IResult> RunAsync(HttpContext http, RequestId id, NeedId? needId, string? reason, bool needsReason, Func<TrackedNeed, bool> follow,
+    public async Task<IResult> RunAsync(HttpContext http, RequestId id, NeedId? needId, string? reason, bool needsReason, Func<TrackedNeed, bool> follow,
         Func<RequestState, NeedId?, IReadOnlyList<ResponderId>, Said, Decision<RequestEvent>> decide, CancellationToken cancellation)
     {
         if (needsReason && string.IsNullOrWhiteSpace(reason))
-            return Task.FromResult(Invalid("Required."));
+            return Invalid("Required.");
         if (reason?.Length > MaxReason)
-            return Task.FromResult(Invalid($"At most {MaxReason} characters."));
-        return Conflict.RetryAsync(async () =>
+            return Invalid($"At most {MaxReason} characters.");
+        var (state, refusal) = await ActAsync(http.User.Subject(), id, needId, reason, follow, decide, cancellation);
+        if (refusal is not null)
+            return refusal.ToProblem();
+        await using var session = store.QuerySession();
+        return Results.Ok(await RequestAnswer.OfAsync(session, state, cancellation));
+    }
+
+    /// <inheritdoc cref="RunAsync"/>
+    public Task<(RequestState State, Refusal? Refusal)> ActAsync(string by, RequestId id, NeedId? needId, string? reason, Func<TrackedNeed, bool> follow,
+        Func<RequestState, NeedId?, IReadOnlyList<ResponderId>, Said, Decision<RequestEvent>> decide, CancellationToken cancellation) =>
+        Conflict.RetryAsync<(RequestState, Refusal?)>(async () =>
         {
             await using var session = store.LightweightSession();
             var changes = new StreamChanges(session);
             await changes.LoadAsync([id.Value], cancellation);
             var state = changes.StateOf(id.Value);
             if (!state.Exists)
-                return Request.RequestNotFound.ToProblem();
+                return (state, Request.RequestNotFound);
 
             var excluded = await ExcludedAsync(session, state, cancellation);
             var decisions = new List<Decision<RequestEvent>>();
@@ -48,18 +58,17 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
                 .Select(need => need.DuplicateOf!).Distinct().ToList();
             await changes.LoadAsync([.. links.Select(link => link.RequestId.Value)], cancellation);
             var after = links.Select(link => changes.StateOf(link.RequestId.Value).SaidAt).Append(state.SaidAt).Max();
-            var said = await SayAsync(http, state, reason, after, cancellation);
+            var said = await SayAsync(by, state, reason, after, cancellation);
             foreach (var link in links)
                 decisions.Add(Apply(changes, link.RequestId, decide(changes.StateOf(link.RequestId.Value), link.NeedId, excluded, said)));
             decisions.Add(Apply(changes, id, decide(state, needId, excluded, said)));
 
             if (Request.Together(decisions).Refusal is { } refusal)
-                return refusal.ToProblem();
+                return (state, refusal);
             if (changes.Queue())
                 await session.SaveChangesAsync(cancellation);
-            return Results.Ok(await RequestAnswer.OfAsync(session, changes.StateOf(id.Value), cancellation));
+            return (changes.StateOf(id.Value), null);
         });
-    }
 
     private static Decision<RequestEvent> Apply(StreamChanges changes, RequestId id, Decision<RequestEvent> decision)
     {
@@ -74,14 +83,14 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
         return [.. views.SelectMany(view => view.State.Concerned).Distinct().OrderBy(responder => responder.Value)];
     }
 
-    private async Task<Said> SayAsync(HttpContext http, RequestState state, string? reason, DateTimeOffset after, CancellationToken cancellation)
+    private async Task<Said> SayAsync(string by, RequestState state, string? reason, DateTimeOffset after, CancellationToken cancellation)
     {
         // Matching puts what is said in order by its time.
         var now = time.GetUtcNow();
         var isPublic = reason is null || PublicReasons.Contains(reason);
         // Words about a person who was erased are not kept: there is no key, and none is made for this.
         var keepsWords = !isPublic && await records.PersonAsync(state, cancellation) is not null;
-        return new Said(http.User.Subject(), isPublic && reason is not null ? reason : OtherReason,
+        return new Said(by, isPublic && reason is not null ? reason : OtherReason,
             keepsWords ? await PersonalRecords.ProtectWordsAsync(vault, state, reason!, cancellation) : null, now > after ? now : after.AddTicks(1));
     }
 

@@ -60,6 +60,9 @@ public sealed record RequestAnswer(
         return [.. states.Select(state => Of(state, older))];
     }
 
+    /// <summary>As the request alone has it: a repeat is one, however the older need ended.</summary>
+    public static RequestAnswer Of(RequestState state) => Of(state, []);
+
     private static RequestAnswer Of(RequestState state, Dictionary<NeedId, TrackedNeed> older)
     {
         var needs = state.Needs.Select(need => NeedAnswer.Of(need) with { State = Shown(need, older) }).ToList();
@@ -96,6 +99,7 @@ public sealed record PersonalAnswer(Caller Caller, PersonInNeed Person, IReadOnl
         NeedDisputed { Reason: { } reason } e => ("dispute", e.NeedId, reason, e.By, e.At),
         NeedReopened { Reason: { } reason } e => ("reopen", e.NeedId, reason, e.By, e.At),
         ConcernRaised { Reason: { } reason } e => ("concern", e.NeedId, reason, e.By, e.At),
+        UpdateReceived { Words: { } words } e => ("update", null, words, e.By, e.At),
         _ => null,
     };
 }

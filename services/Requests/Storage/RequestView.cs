@@ -16,6 +16,8 @@ public sealed class RequestView
     public string Status { get; init; } = Words.Of(RequestStatus.Open);
     public Guid PersonId { get; init; }
     public DateTimeOffset SubmittedAt { get; init; }
+    /// <summary>The newest time of its events.</summary>
+    public DateTimeOffset UpdatedAt { get; init; }
 
     /// <summary>Whether the person's next intake must know of this request: a need is under way, or there was a concern.</summary>
     public bool Matters { get; init; }
@@ -30,6 +32,7 @@ public sealed class RequestView
             Status = Words.Of(state.Status),
             PersonId = state.PersonId.Value,
             SubmittedAt = state.SubmittedAt,
+            UpdatedAt = view?.UpdatedAt > happened.At ? view.UpdatedAt : happened.At,
             Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),
         };
     }
@@ -40,6 +43,8 @@ public sealed class RequestView
         options.Schema.For<RequestView>()
             .Duplicate(view => view.PersonId, notNull: true)
             .Duplicate(view => view.SubmittedAt, notNull: true)
+            // Rows of an older version have none until the next event, or until the views are rebuilt.
+            .Duplicate(view => view.UpdatedAt)
             .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at");
         options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
     }

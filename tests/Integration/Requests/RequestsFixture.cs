@@ -80,6 +80,18 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
                 ["Places__SubDistrictsFile"] = map,
                 [$"Channels__Sources__{QuietSource}__Kind"] = "webhook",
                 [$"Channels__Sources__{QuietSource}__Address"] = "https://front-end.example/callers/{ref}",
+                ["Channels__Open311__Jurisdictions__w__Id"] = Open311Tests.City,
+                ["Channels__Open311__Jurisdictions__w__Contact"] = "desk@w.example",
+                ["Channels__Open311__Jurisdictions__w__ConsentBasis"] = "public-task",
+                ["Channels__Open311__Jurisdictions__w__Keys__desk__Secret"] = Open311Tests.Desk,
+                ["Channels__Open311__Jurisdictions__w__Keys__desk__Scopes"] = "submit read update personal",
+                ["Channels__Open311__Jurisdictions__w__Keys__app__Secret"] = Open311Tests.App,
+                ["Channels__Open311__Jurisdictions__w__Keys__app__Scopes"] = "submit",
+                ["Channels__Open311__Jurisdictions__w__Keys__map__Secret"] = Open311Tests.Map,
+                ["Channels__Open311__Jurisdictions__w__Keys__map__Scopes"] = "read",
+                ["Channels__Open311__Jurisdictions__elsewhere__ConsentBasis"] = "public-task",
+                ["Channels__Open311__Jurisdictions__elsewhere__Keys__desk__Secret"] = Open311Tests.Elsewhere,
+                ["Channels__Open311__Jurisdictions__elsewhere__Keys__desk__Scopes"] = "submit,read,update,personal",
             },
         });
     }

@@ -53,6 +53,36 @@ public class RequestTests
     }
 
     [Theory]
+    [InlineData("missing", "request-not-found", "request-not-found", "request-not-found")]
+    [InlineData("partial", "UpdateReceived", "UpdateReceived IntakeAbandoned", "UpdateReceived")]
+    [InlineData("abandoned", "UpdateReceived", "UpdateReceived", "UpdateReceived")]
+    [InlineData("open", "UpdateReceived", "UpdateReceived NeedCancelled", "UpdateReceived")]
+    [InlineData("accepted", "UpdateReceived", "UpdateReceived NeedCancelled", "UpdateReceived")]
+    [InlineData("fulfilled", "UpdateReceived", "UpdateReceived NeedConfirmed", "UpdateReceived NeedDisputed")]
+    [InlineData("fulfilled-long-ago", "UpdateReceived", "UpdateReceived NeedConfirmed", "UpdateReceived NeedReopened")]
+    [InlineData("closed", "UpdateReceived", "UpdateReceived", "UpdateReceived NeedReopened")]
+    [InlineData("cancelled", "UpdateReceived", "UpdateReceived", "UpdateReceived NeedReopened")]
+    [InlineData("reopened", "UpdateReceived", "UpdateReceived NeedCancelled", "UpdateReceived")]
+    [InlineData("on-hold", "UpdateReceived", "UpdateReceived NeedCancelled", "UpdateReceived")]
+    [InlineData("repeat", "UpdateReceived", "UpdateReceived NeedCancelled", "UpdateReceived")]
+    [InlineData("cancelled-repeat", "UpdateReceived", "UpdateReceived", "UpdateReceived NeedReopened")]
+    public void an_update_is_kept_and_what_it_asks_for_is_done_where_it_can_be(string state, string words, string unwanted, string wanted)
+    {
+        var given = Given.State(state);
+        Assert.Equal([words, unwanted, wanted], new Wish?[] { null, Wish.NoLongerWanted, Wish.StillWanted }.Select(wish => Say(Decider.DecideUpdate(given, "desk/1", wish, [], Given.Said))));
+    }
+
+    [Fact]
+    public void an_update_that_was_received_does_nothing_again_and_there_is_an_end_to_them()
+    {
+        var state = Given.State("open");
+        for (var number = 0; number < Decider.MaxUpdates; number++)
+            state = Decider.DecideUpdate(state, $"desk/{number}", null, [], Given.Said).Events.Aggregate(state, Decider.Evolve);
+        Assert.Equal("nothing", Say(Decider.DecideUpdate(state, "desk/0", Wish.NoLongerWanted, [], Given.Said)));
+        Assert.Equal("too-many-updates", Say(Decider.DecideUpdate(state, "desk/another", null, [], Given.Said)));
+    }
+
+    [Theory]
     [InlineData("missing", false, "RequestSubmitted")]
     [InlineData("open", true, "nothing")]
     [InlineData("open", false, "external-id-taken")]

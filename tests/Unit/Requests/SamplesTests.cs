@@ -33,6 +33,7 @@ public class SamplesTests
         new NeedDisputed(Given.Need, [Given.Helper], "not-delivered", null, "local-intake", At),
         new NeedReopened(Given.Need, [], "other", Given.Words, "local-intake", At),
         new ConcernRaised(Given.Need, Given.Helper, "unsafe", null, "local-intake", At),
+        new UpdateReceived("desk/42", Wish.NoLongerWanted, Given.Words, "open311.w.desk", At),
     }.ToDictionary(stored => stored.GetType().Name);
 
     private static readonly V1.Need Need = new(Given.Need, Given.Request, Given.Person, ServiceKinds.Medicine, DeliveryMode.Offline, 2,
