@@ -28,21 +28,23 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
     {
         var held = await HeldAsync(responderId, cancellation);
         Swept.Add(held.Count);
-        await AllAsync(held, place => new NeedWork(place.Need.NeedId, (state, situation) =>
-        {
-            // As the ledger stands when the decision is made: it may have reopened since.
-            var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
-            {
-                Opening.Open => (null, false),
-                Opening.Closed => (RevocationReasons.ProviderClosed, true),
-                Opening.Withdrawn => (RevocationReasons.ResponderWithdrawn, true),
-                Opening.Paused => ((string?)RevocationReasons.ResponderPaused, false),
-            };
-            return reason is null
-                ? Decision<MatchEvent>.Nothing
-                : Match.DecideRevoke(state, place.OfferId, reason, evenIfStarted, situation.Now);
-        }, LaneOf(place.Need), cause), cancellation);
+        await AllAsync(held, place => new NeedWork(place.Need.NeedId, TakeFrom(responderId, place.OfferId), LaneOf(place.Need), cause), cancellation);
     }
+
+    /// <summary>Takes one offer, as the ledger stands when the decision is made: it may have reopened since.</summary>
+    public static DecideOnMatch TakeFrom(ResponderId responderId, OfferId offerId) => (state, situation) =>
+    {
+        var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
+        {
+            Opening.Open => (null, false),
+            Opening.Closed => (RevocationReasons.ProviderClosed, true),
+            Opening.Withdrawn => (RevocationReasons.ResponderWithdrawn, true),
+            Opening.Paused => ((string?)RevocationReasons.ResponderPaused, false),
+        };
+        return reason is null
+            ? Decision<MatchEvent>.Nothing
+            : Match.DecideRevoke(state, offerId, reason, evenIfStarted, situation.Now);
+    };
 
     /// <summary>Takes back offline help that has not begun and would cross a sealed edge.</summary>
     public async Task TakeAcrossZonesAsync(Cause cause, CancellationToken cancellation)
@@ -52,12 +54,13 @@ public sealed class Sweeps(DecisionLoop loop, NpgsqlDataSource database)
         var held = await HeldAsync(null, cancellation);
         var cut = held.Where(place => loop.Roster.StateOf(place.ResponderId).Profile is { } profile && Ranker.CrossesZone(place.Need, profile, loop.Zones)).ToList();
         Swept.Add(cut.Count);
-        await AllAsync(cut, place => new NeedWork(place.Need.NeedId, (state, situation) =>
-            situation.Roster.StateOf(place.ResponderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
-                ? Match.DecideRevoke(state, place.OfferId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
-                : Decision<MatchEvent>.Nothing,
-            LaneOf(place.Need), cause), cancellation);
+        await AllAsync(cut, place => new NeedWork(place.Need.NeedId, TakeAcrossZone(place.ResponderId, place.OfferId), LaneOf(place.Need), cause), cancellation);
     }
+
+    public static DecideOnMatch TakeAcrossZone(ResponderId responderId, OfferId offerId) => (state, situation) =>
+        situation.Roster.StateOf(responderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
+            ? Match.DecideRevoke(state, offerId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
+            : Decision<MatchEvent>.Nothing;
 
     /// <summary>Tries the backlog for these responders: needs that one of them could serve, in order, until their places are taken.</summary>
     public async Task TryBacklogAsync(IReadOnlyCollection<ResponderId> responders, Cause cause, CancellationToken cancellation)
