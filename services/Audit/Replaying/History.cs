@@ -68,8 +68,8 @@ public sealed class History
         var history = new History();
         foreach (var log in requests is null ? [matching] : new[] { requests, matching })
         {
-            await foreach (var stored in log.ReadAsync(cancellation: cancellation))
-                history.Take(stored.Sequence, stored.Stream, stored.StoredAt, EventTypes.Decode(log.Service, stored));
+            await foreach (var (stored, change) in log.ReadDecodedAsync(cancellation))
+                history.Take(stored.Sequence, stored.Stream, stored.StoredAt, change);
         }
         return history;
     }
