@@ -7,6 +7,7 @@ var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringCompare
     ["decide"] = DecideBenchmark.RunAsync,
     ["exactness"] = IndexBenchmark.ExactnessAsync,
     ["index"] = IndexBenchmark.RunAsync,
+    ["replay"] = ReplayBenchmark.RunAsync,
 };
 
 var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));

@@ -93,17 +93,63 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
         (exitCode, output) = await AuditAsync("verify");
         Assert.True(exitCode == ExitCodes.Ok, output);
         Assert.Equal(4, output.Split('\n').Count(line => line.Contains("events are as 1 checkpoint sealed them", StringComparison.Ordinal)));
-        foreach (var format in new[] { "cloudevents", "csv" })
+        foreach (var format in new[] { "cloudevents", "csv", "parquet" })
         {
             var export = Path.Combine(_folder.FullName, format);
             (exitCode, output) = await AuditAsync("export", "--format", format, "--out", export);
             Assert.True(exitCode == ExitCodes.Ok, output);
             var text = string.Concat(Directory.EnumerateFiles(export).Select(File.ReadAllText));
-            Assert.Contains(format == "csv" ? ",offer_made," : "org.huzhu.matching.offer-made.v1", text);
+            Assert.Contains(format switch { "csv" => ",offer_made,", "parquet" => "PAR1", _ => "org.huzhu.matching.offer-made.v1" }, text);
             Assert.Contains("| offer_made | explanation.distanceMetres |", text);
             foreach (var known in new[] { _request, _need, _group, _offer, "\"Lin\"", "13800000000", "second floor" })
                 Assert.DoesNotContain(known, text, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task the_logs_are_played_again_and_told_by_groups_of_people()
+    {
+        var (exitCode, output) = await AuditAsync("replay", "--without-closures", "--json");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        var comparison = JsonNode.Parse(output)!;
+        Assert.Equal("without closures", (string)comparison["question"]!);
+        Assert.True((int)comparison["happened"]!["met"]! > 0);
+        // Nothing closed here, so nothing is otherwise.
+        Assert.Equal(comparison["simulated"]!.ToJsonString(), comparison["instead"]!.ToJsonString());
+
+        var file = Path.Combine(_folder.FullName, "policy.json");
+        var policy = (await _huzhu.GetAsync("matching", "v1/policy", "operator")).ToJsonString();
+        await File.WriteAllTextAsync(file, policy, TestContext.Current.CancellationToken);
+        (exitCode, output) = await AuditAsync("replay", "--policy", file, "--out", Path.Combine(_folder.FullName, "replay"));
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        Assert.Contains("with policy.json", output);
+        var page = await File.ReadAllTextAsync(Path.Combine(_folder.FullName, "replay", "replay.html"), TestContext.Current.CancellationToken);
+        System.Xml.Linq.XDocument.Parse(page["<!doctype html>".Length..]);
+        Assert.Contains("<svg class=\"chart\"", page);
+        await File.WriteAllTextAsync(file, policy.Replace("\"parallelOffers\":", "\"paralelOffers\":", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        (exitCode, output) = await AuditAsync("replay", "--policy", file);
+        Assert.Equal((ExitCodes.Unknown, true), (exitCode, output.Contains("is no policy of Matching", StringComparison.Ordinal)));
+        Assert.Equal(ExitCodes.Usage, (await AuditAsync("replay")).ExitCode);
+
+        (exitCode, output) = await AuditAsync("equity", "--least", "1", "--json");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        var channels = JsonNode.Parse(output)!["tables"]!.AsArray().Single(table => (string)table!["by"]! == "channel")!["rows"]!.AsArray();
+        Assert.True((int)channels.Single()!["needs"]! > 0);
+        (exitCode, output) = await AuditAsync("equity", "--least", "100000");
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        Assert.Contains("withheld", output);
+    }
+
+    [Fact]
+    public async Task a_timeline_is_a_page_to_print()
+    {
+        var file = Path.Combine(_folder.FullName, "timeline.html");
+        var (exitCode, output) = await AuditAsync("timeline", _need, "--html", file);
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        var page = await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken);
+        System.Xml.Linq.XDocument.Parse(page["<!doctype html>".Length..]);
+        Assert.Contains("offer_made", page);
+        Assert.DoesNotContain("13800000000", page);
     }
 
     private async Task<(int ExitCode, string Output)> AuditAsync(params string[] arguments)

@@ -9,7 +9,7 @@ public enum Outcome { Met, MetLate, Waiting, Escalated, Cancelled, Other }
 /// <param name="WaitedSeconds">All the time, until fulfilled or until the run's end, in which nobody had taken it.</param>
 public sealed record MeasuredNeed(
     Guid Id, string RequestKey, int Index, Phase Phase, string Kind, string Mode, Urgency Urgency, string SubDistrict, GeoPoint? Place,
-    double SubmittedSecond, double? FirstOfferMs, double? FulfilledSecond, double? EndedSecond, double WaitedDays, string FinalState, Outcome Outcome, Guid? DuplicateOf,
+    double SubmittedSecond, double? FirstOfferMs, double? FulfilledSecond, double? EndedSecond, double WaitedSeconds, string FinalState, Outcome Outcome, Guid? DuplicateOf,
     IReadOnlyList<Holding> Holdings);
 
 /// <summary>From an acceptance to its end.</summary>
@@ -30,7 +30,6 @@ public sealed class Measurements
     readonly Dictionary<Guid, Draft> _drafts = [];
     readonly Dictionary<Guid, Ledger> _ledgers = [];
     readonly Dictionary<Guid, (Guid Need, Guid Responder, bool IsProvider, double? Distance)> _offers = [];
-    readonly Dictionary<string, ScenarioRequest> _requests;
     readonly Dictionary<string, int> _eventsByService = [];
     readonly Dictionary<string, int> _notificationOutcomes = [];
     double _lastSecond;
@@ -76,7 +75,6 @@ public sealed class Measurements
     public Measurements(Scenario scenario, DateTimeOffset startedAt)
     {
         (_scenario, _startedAt) = (scenario, startedAt);
-        _requests = scenario.Requests.ToDictionary(request => request.Key);
     }
 
     public IReadOnlyDictionary<string, int> EventsByService => _eventsByService;
@@ -156,7 +154,8 @@ public sealed class Measurements
                 var closed = LedgerOf(row.Stream);
                 closed.Opening = "closed";
                 PlacesHeldAtClosure += closed.Held.Count;
-                FirstClosureSecond ??= second;
+                if (closed.IsProvider)
+                    FirstClosureSecond ??= second;
                 LastClosureSecond = second;
                 foreach (var (heldOffer, need) in closed.Held)
                 {
@@ -165,7 +164,10 @@ public sealed class Measurements
                 }
                 return;
             case "responder_reopened":
-                LedgerOf(row.Stream).Opening = "open";
+                var reopened = LedgerOf(row.Stream);
+                reopened.Opening = "open";
+                if (reopened.IsProvider && FirstClosureSecond is not null)
+                    FirstReopeningSecond ??= second;
                 return;
             case "place_held":
                 var holder = LedgerOf(row.Stream);
@@ -253,6 +255,7 @@ public sealed class Measurements
     public int PlacesHeldAtClosure { get; private set; }
     public double? FirstClosureSecond { get; private set; }
     public double? LastClosureSecond { get; private set; }
+    public double? FirstReopeningSecond { get; private set; }
 
     void EndHolding(Draft draft, double second)
     {
@@ -280,7 +283,6 @@ public sealed class Measurements
         {
             if (draft.Taken is not null)
                 EndHolding(draft, _lastSecond);
-            var request = _requests[draft.RequestKey];
             var submitted = SecondOf(draft.SubmittedAt);
             var state = draft.DuplicateOf is not null && draft.State == "duplicate-of" && _requestSaid.ContainsKey(draft.Id) ? "cancelled" : draft.State;
             // A need that never reached Matching can still have been called off.
@@ -288,10 +290,10 @@ public sealed class Measurements
                 state = said;
             var until = draft.FulfilledSecond ?? draft.EndedSecond ?? _lastSecond;
             // A person who has not finished the call does not wait for a responder yet.
-            var waited = WaitedDays(draft, SecondOf(draft.CompleteAt ?? draft.SubmittedAt), until);
+            var waited = WaitedSeconds(draft, SecondOf(draft.CompleteAt ?? draft.SubmittedAt), until);
             var outcome = state switch
             {
-                "fulfilled" or "closed" => waited <= calendar.PatienceDays ? Outcome.Met : Outcome.MetLate,
+                "fulfilled" or "closed" => waited <= calendar.PatienceSeconds ? Outcome.Met : Outcome.MetLate,
                 "waiting" => Outcome.Waiting,
                 "escalated" => Outcome.Escalated,
                 "cancelled" => Outcome.Cancelled,
@@ -299,7 +301,7 @@ public sealed class Measurements
                 "duplicate-of" when measured.TryGetValue(draft.DuplicateOf!.Value, out var first) && first.Outcome is Outcome.Met => Outcome.Met,
                 _ => Outcome.Other,
             };
-            measured[draft.Id] = new MeasuredNeed(draft.Id, draft.RequestKey, draft.Index, calendar.PhaseOf(request.ArrivalDay), draft.Kind, draft.Mode,
+            measured[draft.Id] = new MeasuredNeed(draft.Id, draft.RequestKey, draft.Index, PhaseOf(submitted), draft.Kind, draft.Mode,
                 draft.Urgency, draft.SubDistrict, draft.Place, submitted,
                 draft.FirstOfferAt is { } first2 && draft.CompleteAt is { } complete ? Math.Max(0, (first2 - complete).TotalMilliseconds) : null,
                 draft.FulfilledSecond, draft.EndedSecond, waited, state, outcome, draft.DuplicateOf, draft.Holdings);
@@ -307,17 +309,20 @@ public sealed class Measurements
         return [.. measured.Values.OrderBy(need => need.SubmittedSecond)];
     }
 
-    double WaitedDays(Draft draft, double from, double until)
+    /// <summary>By what the logs say of the closure, as whoever replays them sees it.</summary>
+    Phase PhaseOf(double second) => second < (FirstClosureSecond ?? double.PositiveInfinity) ? Phase.Open
+        : second < (FirstReopeningSecond ?? double.PositiveInfinity) ? Phase.Lockdown : Phase.Recovery;
+
+    static double WaitedSeconds(Draft draft, double from, double until)
     {
-        var calendar = _scenario.Calendar;
         var (waited, since) = (0.0, from);
         foreach (var holding in draft.Holdings.OrderBy(holding => holding.FromSecond))
         {
             if (holding.FromSecond > since)
-                waited += calendar.DayAt(Math.Min(holding.FromSecond, until)) - calendar.DayAt(since);
+                waited += Math.Max(0, Math.Min(holding.FromSecond, until) - since);
             since = Math.Max(since, holding.ToSecond);
         }
-        return until > since ? waited + calendar.DayAt(until) - calendar.DayAt(since) : waited;
+        return until > since ? waited + until - since : waited;
     }
 
     /// <summary>
@@ -346,7 +351,7 @@ public sealed class Measurements
                 continue;
             }
             rematched++;
-            seconds.Add(Math.Max(0, turned.Second - FirstClosureSecond!.Value));
+            seconds.Add(Math.Max(0, turned.Second - (FirstClosureSecond ?? draft.HitSecond)));
             if (!_offers[turned.Offer].IsProvider)
                 toGroups++;
             if (draft.FulfilledSecond is not null && draft.Holdings is [.., { IsProvider: false }])

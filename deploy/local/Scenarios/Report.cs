@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 
@@ -10,6 +11,7 @@ public sealed record TimeToOffer(double? P50, double? P99);
 
 public sealed record Distances(double? P50, double? P95);
 
+/// <param name="MetShareWithoutGroups">As the audit's replay of the logs has it.</param>
 /// <param name="FulfilledShare">Fulfilled by the end of the run, whatever the wait.</param>
 public sealed record PhaseReport(
     string Name, int Submitted, int Met, double MetShare, double MetShareWithoutGroups, TimeToOffer TimeToOfferMs, Distances DistanceMetres,
@@ -75,16 +77,17 @@ public sealed record Report(
     RunReport Run,
     IReadOnlyDictionary<string, double> Plausibility,
     IReadOnlyList<DayReport> Days,
+    JsonElement WithoutGroups,
     [property: JsonIgnore] Scenario Story,
     [property: JsonIgnore] IReadOnlyList<MeasuredNeed> MeasuredNeeds,
-    [property: JsonIgnore] IReadOnlyDictionary<Guid, MeasuredResponder> MeasuredResponders)
+    [property: JsonIgnore] IReadOnlyDictionary<Guid, MeasuredResponder> MeasuredResponders,
+    [property: JsonIgnore] ReplayedEquity Equity)
 {
-    public static Report Of(Scenario scenario, Measurements measured, Counterfactual.Outcome without, Counterfactual.Outcome with,
+    public static Report Of(Scenario scenario, Measurements measured, Replay replay,
         IReadOnlyList<Invariant> invariants, RunFacts run)
     {
         var needs = measured.Needs();
-        var onPaper = without.Needs.ToDictionary(need => (need.RequestKey, need.Index));
-        bool MetOnPaper(MeasuredNeed need) => onPaper[(need.RequestKey, need.Index)].Met;
+        bool MetWithoutGroups(MeasuredNeed need) => replay.Needs[need.Id].Met;
         bool IsFulfilled(MeasuredNeed need) => need.FinalState is "fulfilled" or "closed";
 
         PhaseReport PhaseOf(Phase phase)
@@ -92,11 +95,12 @@ public sealed record Report(
             var mine = needs.Where(need => need.Phase == phase).ToList();
             var offers = Sorted(mine.Where(need => need.DuplicateOf is null).Select(need => need.FirstOfferMs));
             var distances = Sorted(mine.SelectMany(need => need.Holdings).Select(holding => holding.DistanceMetres));
+            var without = replay.Instead.Phases[(int)phase];
             return new PhaseReport(
                 phase.ToString().ToLowerInvariant(), mine.Count, mine.Count(need => need.Outcome is Outcome.Met),
-                Share(mine.Count(need => need.Outcome is Outcome.Met), mine.Count), Share(mine.Count(MetOnPaper), mine.Count),
+                Share(mine.Count(need => need.Outcome is Outcome.Met), mine.Count), without.MetShare,
                 new TimeToOffer(Percentile(offers, 0.5), Percentile(offers, 0.99)), new Distances(Percentile(distances, 0.5), Percentile(distances, 0.95)),
-                Share(mine.Count(IsFulfilled), mine.Count), Share(mine.Count(need => onPaper[(need.RequestKey, need.Index)].FulfilledDay is not null), mine.Count));
+                Share(mine.Count(IsFulfilled), mine.Count), without.FulfilledShare);
         }
 
         Part PartOf(IEnumerable<MeasuredNeed> some)
@@ -104,7 +108,7 @@ public sealed record Report(
             var mine = some.ToList();
             var fulfilled = mine.Where(IsFulfilled).ToList();
             return new Part(
-                mine.Count, mine.Count(need => need.Outcome is Outcome.Met), Share(mine.Count(need => need.Outcome is Outcome.Met), mine.Count), Share(mine.Count(MetOnPaper), mine.Count),
+                mine.Count, mine.Count(need => need.Outcome is Outcome.Met), Share(mine.Count(need => need.Outcome is Outcome.Met), mine.Count), Share(mine.Count(MetWithoutGroups), mine.Count),
                 fulfilled.Count, Share(fulfilled.Count(need => need.Holdings is [.., { IsProvider: false }]), fulfilled.Count),
                 Percentile(Sorted(mine.Select(need => need.FirstOfferMs)), 0.5));
         }
@@ -139,8 +143,8 @@ public sealed record Report(
             scenario.Title, scenario.Requests.Count,
             new Dictionary<string, string>
             {
-                ["met"] = $"Fulfilled by the end of the run, and its person was without a responder for at most {calendar.PatienceDays:0.#} days of the story, all waits added. Counted in the phase in which it was submitted. A repeated call is met when the need that it repeats is.",
-                ["metShareWithoutGroups"] = "The same needs and the same providers, worked out without groups by a simulation in which nobody declines, nobody is silent and a match takes no time: it flatters the world without groups.",
+                ["met"] = $"Fulfilled by the end of the run, and its person was without a responder for at most {calendar.PatienceSeconds:0.##} s ({calendar.PatienceDays:0.#} days of the story), all waits added. Counted in the phase in which it was submitted: before the first provider closed, until the first reopened, afterwards. A repeated call is met when the need that it repeats is.",
+                ["metShareWithoutGroups"] = $"The same needs and the same providers, replayed from the logs without groups: providers answer and work as they did, and a match takes no time. {Replay.Command(calendar)} gives the same figures, as long as the logs are kept; docs/auditors says what it assumes.",
                 ["timeToOfferMs"] = "Real milliseconds from the commit of the complete request in Requests' log to the commit of the need's first offer in Matching's log.",
                 ["distanceMetres"] = "Great-circle distance to the nearest site that may serve, of every accepted offline offer.",
                 ["heldAtClosure"] = "Needs that a provider had been offered or had accepted, and not finished, when its closure took effect in its ledger; each need once.",
@@ -151,20 +155,20 @@ public sealed record Report(
             scenario.Calibration, scenario.Notes,
             new ClockReport(
                 Math.Round(calendar.SecondsPerDay, 4), Math.Round(86400 / calendar.SecondsPerDay), Math.Round(calendar.PatienceDays, 2),
-                Math.Round(calendar.PatienceDays * calendar.SecondsPerDay, 2), run.Times),
+                calendar.PatienceSeconds, run.Times),
             new RunReport(
                 run.Events, run.Notifications, run.Answers, run.Webhooks.All, run.Webhooks.Repeated, run.Webhooks.BadSignature, run.RepeatedCalls,
                 Math.Round(run.MostBelatedSeconds, 2), run.Kills),
-            Enum.GetValues<Phase>().ToDictionary(phase => phase.ToString().ToLowerInvariant(), phase => Math.Round(with.MetShare(phase), 4)),
-            Series(scenario, needs, without, inUse), scenario, needs, responders);
+            Enum.GetValues<Phase>().ToDictionary(phase => phase.ToString().ToLowerInvariant(), phase => replay.Simulated.Phases[(int)phase].MetShare),
+            Series(scenario, run.StartedAt, needs, replay, inUse), replay.Comparison, scenario, needs, responders, replay.Happened.Equity);
     }
 
-    static List<DayReport> Series(Scenario scenario, IReadOnlyList<MeasuredNeed> needs, Counterfactual.Outcome without, IReadOnlyList<(double Second, int Providers, int Groups)> inUse)
+    static List<DayReport> Series(Scenario scenario, DateTimeOffset startedAt, IReadOnlyList<MeasuredNeed> needs, Replay replay, IReadOnlyList<(double Second, int Providers, int Groups)> inUse)
     {
         const int points = 160;
         var calendar = scenario.Calendar;
         var days = new List<DayReport>();
-        var (use, waiting) = (0, 0);
+        var use = 0;
         var called = needs.Where(need => need.DuplicateOf is null).ToList();
         for (var point = 0; point <= points; point++)
         {
@@ -172,16 +176,15 @@ public sealed record Report(
             var second = calendar.SecondsAt(day);
             while (use < inUse.Count && inUse[use].Second <= second)
                 use++;
-            while (waiting < without.Waiting.Count && without.Waiting[waiting].Day <= day)
-                waiting++;
+            var at = startedAt.AddSeconds(second);
             days.Add(new DayReport(
                 Math.Round(day, 2),
                 needs.Count(need => need.SubmittedSecond <= second),
                 needs.Count(need => need.FulfilledSecond <= second),
-                without.Needs.Count(need => need.FulfilledDay <= day),
+                replay.Needs.Values.Count(need => need.FulfilledAt <= at),
                 called.Count(need => need.SubmittedSecond <= second && !(need.EndedSecond <= second) && need.FinalState != "partial"
                     && !need.Holdings.Any(holding => holding.FromSecond <= second && holding.ToSecond > second)),
-                waiting == 0 ? 0 : without.Waiting[waiting - 1].Count,
+                replay.Needs.Values.Count(need => need.Repeats is null && need.Waits.Any(wait => wait.From <= at && wait.To > at)),
                 use == 0 ? 0 : inUse[use - 1].Providers,
                 use == 0 ? 0 : inUse[use - 1].Groups));
         }

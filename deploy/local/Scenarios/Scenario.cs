@@ -53,6 +53,9 @@ public sealed record Calendar(
     public double PhasesEndDay => OpenDays + LockdownDays + RecoveryDays;
     public double EndDay => PhasesEndDay + FollowUpDays;
 
+    /// <summary>On the clock. It stays the same to the end, although follow-up days may be shorter.</summary>
+    public double PatienceSeconds => Math.Round(PatienceDays * SecondsPerDay, 2);
+
     public Phase PhaseOf(double day) => day < ClosureDay ? Phase.Open : day < ReopeningDay ? Phase.Lockdown : Phase.Recovery;
 
     /// <summary>The same story, its phases told more slowly.</summary>
@@ -182,7 +185,7 @@ public static class Seeded
     static byte[] Hash(int seed, string name) => SHA256.HashData(Encoding.UTF8.GetBytes($"{seed}\n{name}"));
 }
 
-/// <summary>Geometry that the scenario, the counterfactual and the checker share with nobody: the services have their own.</summary>
+/// <summary>Geometry that the scenario and the checker share with nobody: the services have their own.</summary>
 public static class Geometry
 {
     const double EarthRadiusMetres = 6_371_008.8;

@@ -103,10 +103,7 @@ public sealed class ScenarioRunner
 
     async Task<Report> RunAsync(string acceptedFile, CancellationToken cancellation)
     {
-        // On paper, while the servers start: the same story without groups, and with them.
-        var counterfactuals = Task.Run(() => (
-            Without: Counterfactual.Run(_scenario, withGroups: false),
-            With: Counterfactual.Run(_scenario, withGroups: true)), cancellation);
+        await Builds.Audit.EnsureAsync(Repository.Find(), _narrator, cancellation);
         var whole = Stopwatch.StartNew();
         await using var coordinators = _coordinators = await Coordinators.StartAsync(_scenario, _agenda, _calls, _accepted, _book, cancellation);
         await using var deployment = _deployment = await LocalDeployment.StartAsync(new LocalDeploymentOptions
@@ -131,8 +128,8 @@ public sealed class ScenarioRunner
             });
             await PlayAsync(deployment.Services.Options.Databases, cancellation);
             _accepted.Dispose();
-            var report = await _narrator.DuringAsync("Checking the four event logs", async _ =>
-                await JudgeAsync(acceptedFile, await counterfactuals, whole, cancellation));
+            var report = await _narrator.DuringAsync("Checking the four event logs, and replaying them without groups", async _ =>
+                await JudgeAsync(acceptedFile, whole, cancellation));
             deployment.Infrastructure.Run.KeepLogs = report.Invariants.Any(invariant => !invariant.Holds);
             deployment.Infrastructure.Postgres.KeepsData = true;
             return report;
@@ -336,7 +333,7 @@ public sealed class ScenarioRunner
 
     // ---- After ----
 
-    async Task<Report> JudgeAsync(string acceptedFile, (Counterfactual.Outcome Without, Counterfactual.Outcome With) counterfactuals, Stopwatch whole, CancellationToken cancellation)
+    async Task<Report> JudgeAsync(string acceptedFile, Stopwatch whole, CancellationToken cancellation)
     {
         // Nothing may be written while the logs are read one after the other.
         await _deployment.Services.DisposeAsync();
@@ -350,7 +347,8 @@ public sealed class ScenarioRunner
                 measurements.Read(row);
             }
         var invariants = checker.Finish(AcceptedCalls.Read(acceptedFile));
-        return Report.Of(_scenario, measurements, counterfactuals.Without, counterfactuals.With, invariants, new RunFacts(
+        var replay = await Replay.AskAsync(_scenario.Calendar, _deployment.Services.Options.Databases, _options.Out, cancellation);
+        return Report.Of(_scenario, measurements, replay, invariants, new RunFacts(
             _agenda.StartedAt, whole.Elapsed.TotalSeconds, _times, _kills, _calls.Repeats, _agenda.MostBelatedSeconds, _coordinators.Messages, _coordinators.Answers,
             measurements.EventsByService, measurements.NotificationOutcomes));
     }

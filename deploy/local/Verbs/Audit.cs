@@ -14,12 +14,14 @@ static class Audit
             Reads the logs of what ./huzhu up runs, or else of the last ./huzhu demo, whose data it keeps in .local/last
             until the next one; the audit starts PostgreSQL on it and stops it again. It writes nothing to a database.
 
-              ./huzhu audit timeline REQUEST|NEED|RESPONDER [--as-of TIME] [--json]
+              ./huzhu audit timeline REQUEST|NEED|RESPONDER [--as-of TIME] [--json] [--html FILE]
               ./huzhu audit explain NEED [--as-of TIME] [--json]   why each offer went where it went
               ./huzhu audit state [--at TIME] [--json]             capacity, backlog and needs of any instant
               ./huzhu audit recheck [--from TIME] [--to TIME]      decides every offer again
               ./huzhu audit rebuild                                makes every read model anew and compares
-              ./huzhu audit export --format cloudevents|csv|log --out DIR
+              ./huzhu audit replay --without-groups [--json] [--out DIR]   also: --without-closures, --policy FILE
+              ./huzhu audit equity [--json]                        by communication need, sub-district, channel
+              ./huzhu audit export --format cloudevents|csv|parquet|log --out DIR
               ./huzhu audit seal [--every SECONDS --events N]      signs what the logs are now
               ./huzhu audit verify [--since-last] [--copy FILE]    whether anything sealed was changed, and what
               ./huzhu audit prove EVENT > FILE                     or: prove --since CHECKPOINT

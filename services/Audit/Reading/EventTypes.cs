@@ -13,6 +13,7 @@ namespace Huzhu.Audit.Reading;
 public static class EventTypes
 {
     private static readonly SystemTextJsonSerializer Serializer = EventStore.CreateSerializer();
+    private static readonly JsonSerializerOptions Json = OptionsOf(Serializer);
 
     private static readonly FrozenDictionary<string, FrozenDictionary<string, Type>> ByService = new Dictionary<string, FrozenDictionary<string, Type>>
     {
@@ -34,7 +35,7 @@ public static class EventTypes
             throw new AuditException($"The log of {service} has an event of the unknown type {stored.Type} at sequence {stored.Sequence}: it was written by another version, or not by the service.");
         try
         {
-            return Serializer.FromJson(type, new MemoryStream(stored.Data));
+            return JsonSerializer.Deserialize(stored.Data, type, Json);
         }
         catch (JsonException exception)
         {
@@ -44,6 +45,14 @@ public static class EventTypes
 
     /// <summary>A read model as its service would store it.</summary>
     public static string ToJson(object document) => Serializer.ToJson(document);
+
+    /// <summary>The serializer's own rules: through its streams each event would be copied twice more.</summary>
+    private static JsonSerializerOptions OptionsOf(SystemTextJsonSerializer serializer)
+    {
+        JsonSerializerOptions? options = null;
+        serializer.Configure(json => options = json);
+        return options!;
+    }
 
     private static FrozenDictionary<string, Type> Named(IEnumerable<Type> types) => types.ToFrozenDictionary(type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.Name));
 }

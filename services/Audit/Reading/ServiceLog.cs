@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Huzhu.ServiceDefaults;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Huzhu.Audit.Reading;
 
@@ -18,8 +18,10 @@ public sealed class ServiceLog : IAsyncDisposable
     /// <summary>SQL for the newest number given out; nothing may have come of it.</summary>
     private const string Newest = "case when is_called then last_value else 0 end";
 
-    private const string Columns =
-        "seq_id, id, stream_id, version, type, timestamp, data, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
+    private const string Columns = CopyRows.Content + ", " + CopyRows.Context;
+
+    /// <summary>So many decoded lists lie ready at most, so that memory stays flat however slow the reader is.</summary>
+    private const int Ahead = 8;
 
     private readonly NpgsqlDataSource _database;
 
@@ -43,12 +45,57 @@ public sealed class ServiceLog : IAsyncDisposable
     /// <param name="after">The number before the first.</param>
     /// <param name="upTo">The last number.</param>
     public IAsyncEnumerable<StoredEvent> ReadAsync(long after = 0, long upTo = long.MaxValue, CancellationToken cancellation = default) =>
-        CopyAsync(string.Create(CultureInfo.InvariantCulture, $"where seq_id > {after} and seq_id <= {upTo} order by seq_id"), cancellation);
+        CopyAsync(Columns, string.Create(CultureInfo.InvariantCulture, $"where seq_id > {after} and seq_id <= {upTo} order by seq_id"), cancellation);
+
+    /// <summary>
+    /// Events in the order of their numbers, as of one moment, without their context, and decoded while the reader works on
+    /// those before. The event is null for what the store writes for itself.
+    /// </summary>
+    public async IAsyncEnumerable<(StoredEvent Stored, object? Event)> ReadDecodedAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var decoded = Channel.CreateBounded<List<(StoredEvent, object?)>>(Ahead);
+        var decoding = Task.Run(() => DecodeAsync(decoded.Writer, stop.Token), CancellationToken.None);
+        try
+        {
+            await foreach (var some in decoded.Reader.ReadAllAsync(cancellation))
+            {
+                foreach (var one in some)
+                    yield return one;
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await decoding.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task DecodeAsync(ChannelWriter<List<(StoredEvent, object?)>> decoded, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var connection = await _database.OpenConnectionAsync(cancellation);
+            await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by seq_id", cancellation))
+                await decoded.WriteAsync(some.ConvertAll(stored => (stored, EventTypes.Decode(Service, stored))), cancellation);
+            decoded.Complete();
+        }
+        catch (Exception exception)
+        {
+            decoded.Complete(exception);
+        }
+    }
 
     /// <summary>Events stream by stream, each in the order of its versions.</summary>
     /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>
-    public static IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
-        CopyAsync(connection, "order by stream_id, version", cancellation);
+    public static async IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by stream_id, version", cancellation))
+        {
+            foreach (var stored in some)
+                yield return stored;
+        }
+    }
 
     /// <summary>Events that a condition picks, in the order of their numbers.</summary>
     /// <param name="condition">SQL with <c>$1</c>; never what a user wrote.</param>
@@ -134,35 +181,21 @@ public sealed class ServiceLog : IAsyncDisposable
         return holders;
     }
 
-    private async IAsyncEnumerable<StoredEvent> CopyAsync(string rows, [EnumeratorCancellation] CancellationToken cancellation)
+    private async IAsyncEnumerable<StoredEvent> CopyAsync(string columns, string rows, [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using var connection = await _database.OpenConnectionAsync(cancellation);
-        await foreach (var stored in CopyAsync(connection, rows, cancellation))
-            yield return stored;
+        await foreach (var some in CopyAsync(connection, columns, rows, cancellation))
+        {
+            foreach (var stored in some)
+                yield return stored;
+        }
     }
 
-    private static async IAsyncEnumerable<StoredEvent> CopyAsync(NpgsqlConnection connection, string rows, [EnumeratorCancellation] CancellationToken cancellation)
+    private static async IAsyncEnumerable<List<StoredEvent>> CopyAsync(NpgsqlConnection connection, string columns, string rows, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        await using var copy = await connection.BeginBinaryExportAsync($"copy (select {Columns} from {Events} {rows}) to stdout (format binary)", cancellation);
-        while (await copy.StartRowAsync(cancellation) >= 0)
-        {
-            yield return new StoredEvent(
-                await copy.ReadAsync<long>(cancellation), await copy.ReadAsync<Guid>(cancellation), await copy.ReadAsync<Guid>(cancellation),
-                await copy.ReadAsync<long>(cancellation), await copy.ReadAsync<string>(cancellation), await copy.ReadAsync<DateTimeOffset>(NpgsqlDbType.TimestampTz, cancellation),
-                await copy.ReadAsync<byte[]>(NpgsqlDbType.Jsonb, cancellation), await TextAsync(), await TextAsync(), await TextAsync(), await TextAsync(),
-                await SkipNullAsync() ? null : await copy.ReadAsync<byte[]>(NpgsqlDbType.Jsonb, cancellation),
-                !await SkipNullAsync() && await copy.ReadAsync<bool>(cancellation));
-        }
-
-        async ValueTask<string?> TextAsync() => await SkipNullAsync() ? null : await copy.ReadAsync<string>(cancellation);
-
-        async ValueTask<bool> SkipNullAsync()
-        {
-            if (!copy.IsNull)
-                return false;
-            await copy.SkipAsync(cancellation);
-            return true;
-        }
+        await using var copy = await connection.BeginRawBinaryCopyAsync($"copy (select {columns} from {Events} {rows}) to stdout (format binary)", cancellation);
+        await foreach (var some in CopyRows.ReadAsync(copy, cancellation))
+            yield return some;
     }
 }
 

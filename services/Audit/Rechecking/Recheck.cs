@@ -28,7 +28,8 @@ public sealed record RecheckResult(long Offers, long Retried, long Different, IR
 /// where that does not fit, as they were a moment earlier (another replica's change takes up to a few hundred milliseconds
 /// to be heard of) or after other decisions of the same transaction.
 /// </remarks>
-public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
+/// <param name="remembered">So many of the matches that are over stay in memory; another is read again when it is spoken of.</param>
+public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int remembered = 50_000)
 {
     /// <summary>What another replica wrote may not have been heard of for so long.</summary>
     private static readonly TimeSpan HeardWithin = TimeSpan.FromSeconds(2);
@@ -39,6 +40,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
     private const int MaxAttempts = 64;
 
     private readonly Dictionary<NeedId, MatchState> _matches = [];
+    private readonly Queue<NeedId> _over = new();
     private readonly LedgerHistory _ledgers = new();
     private readonly Roster _roster = new();
     private readonly Queue<(long Sequence, ResponderId Id, ResponderState State, DateTimeOffset At)> _notYetKnown = new();
@@ -53,11 +55,13 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
     private MeasuresState _measures = MeasuresState.Initial;
     private long _offers, _retried, _different;
 
-    public async Task<RecheckResult> RunAsync(IAsyncEnumerable<StoredEvent> log, CancellationToken cancellation)
+    public async Task<RecheckResult> RunAsync(ServiceLog log, CancellationToken cancellation)
     {
-        await foreach (var stored in log.WithCancellation(cancellation))
+        await foreach (var (stored, change) in log.ReadDecodedAsync(cancellation))
         {
-            Take(stored);
+            if (change is MatchEvent && stored.Version > 1 && !_matches.ContainsKey(NeedId.Of(stored.Stream)))
+                await RememberAsync(log, stored, cancellation);
+            Take(stored, change);
             while (_pending.TryPeek(out var oldest) && oldest.Sequence + ReadAhead < stored.Sequence)
                 Check(_pending.Dequeue());
         }
@@ -68,11 +72,31 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
 
     private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence);
 
-    private void Take(StoredEvent stored)
+    /// <summary>A match that was over and had been let go: its stream says again how it stood.</summary>
+    private async Task RememberAsync(ServiceLog log, StoredEvent next, CancellationToken cancellation)
+    {
+        var match = MatchState.Initial;
+        await foreach (var stored in log.FindAsync("stream_id = any($1)", [next.Stream], cancellation))
+        {
+            if (stored.Sequence >= next.Sequence || EventTypes.Decode(log.Service, stored) is not MatchEvent change)
+                continue;
+            try
+            {
+                match = MatchState.Evolve(match, change);
+            }
+            catch (InvalidOperationException)
+            {
+                // It was named when it was come by at first.
+            }
+        }
+        _matches[NeedId.Of(next.Stream)] = match;
+    }
+
+    private void Take(StoredEvent stored, object? change)
     {
         try
         {
-            Fold(stored);
+            Fold(stored, change);
         }
         catch (InvalidOperationException exception)
         {
@@ -81,16 +105,19 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
         }
     }
 
-    private void Fold(StoredEvent stored)
+    private void Fold(StoredEvent stored, object? happened)
     {
-        switch (EventTypes.Decode("matching", stored))
+        switch (happened)
         {
             case MatchEvent change:
                 var needId = NeedId.Of(stored.Stream);
                 var match = _matches.GetValueOrDefault(needId, MatchState.Initial);
                 if (change is OfferMade made && !(made.At < from || made.At > to))
                     _pending.Enqueue(new Pending(needId, match, made, stored.Sequence));
-                _matches[needId] = MatchState.Evolve(match, change);
+                match = MatchState.Evolve(match, change);
+                _matches[needId] = match;
+                if (match.IsOver)
+                    LetGo(needId);
                 break;
             case ResponderEvent change:
                 var id = ResponderId.Of(stored.Stream);
@@ -106,6 +133,17 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
             case NeedsAssigned assigned:
                 _plans[stored.Stream] = assigned;
                 break;
+        }
+    }
+
+    /// <summary>Of those that are over only the last are kept: words that come afterwards come soon, as a rule.</summary>
+    private void LetGo(NeedId needId)
+    {
+        _over.Enqueue(needId);
+        while (_over.Count > remembered)
+        {
+            if (_over.Dequeue() is var oldest && _matches.TryGetValue(oldest, out var match) && match.IsOver)
+                _matches.Remove(oldest);
         }
     }
 
@@ -262,8 +300,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to)
         var again = Match.DecideOffer(offer.Match, _policies[(int)made.Explanation.PolicyVersion].Policy, made.OfferId, made.ResponderId, made.ResponderKind, made.Explanation, made.At);
         if (again.Refusal is { } refusal)
             return $"the match refuses it ({refusal.Code})";
-        var (now, then) = (EventTypes.ToJson(again.Events[0]), EventTypes.ToJson(made));
-        return now == then ? null : "what it asks for, or until when, does not follow from the need and the policy";
+        var now = (OfferMade)again.Events[0];
+        return now.Communication.SequenceEqual(made.Communication) && now with { Communication = made.Communication } == made ? null : "what it asks for, or until when, does not follow from the need and the policy";
     }
 
     private void Differs(Pending offer, string what) =>

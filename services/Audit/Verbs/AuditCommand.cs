@@ -27,6 +27,7 @@ public static class AuditCommand
         {
             new HelpOption(),
             Timeline.Command(settings), Explain.Command(settings), StateAt.Command(settings), RecheckOffers.Command(settings), RebuildReadModels.Command(settings),
+            Replay.Command(settings), EquityReport.Command(settings),
             Export.Command(settings), Key.Command(settings), Seal.Command(settings), Verify.Command(settings), Prove.Command(settings), CheckProof.Command(settings),
         };
         var parsed = root.Parse([.. arguments]);

@@ -17,15 +17,15 @@ static class Export
         var services = Settings.ServiceOption();
         var format = new Option<string>("--format")
         {
-            Description = "cloudevents and csv are pseudonymous and come with a data dictionary; log has every row as it is (persons encrypted), for verifying.",
+            Description = "cloudevents, csv and parquet are pseudonymous and come with a data dictionary; log has every row as it is (persons encrypted), for verifying.",
             DefaultValueFactory = _ => "cloudevents",
             HelpName = "FORMAT",
         };
-        format.AcceptOnlyFromAmong("cloudevents", "csv", "log");
+        format.AcceptOnlyFromAmong("cloudevents", "csv", "parquet", "log");
         var output = new Option<DirectoryInfo>("--out") { Description = "The folder for the files.", Required = true, HelpName = "DIR" };
         var key = new Option<FileInfo>("--pseudonym-key") { Description = "A file whose bytes make the pseudonyms, so that a later export has the same ones; without it they are new each time.", HelpName = "FILE" };
         key.AcceptExistingOnly();
-        var command = new Command("export", "Writes the logs to files: CloudEvents or CSV, pseudonymous, or as they are.") { services, format, output, key };
+        var command = new Command("export", "Writes the logs to files: CloudEvents, CSV or Parquet, pseudonymous, or as they are.") { services, format, output, key };
         command.SetAction(async (parsed, cancellation) =>
         {
             var folder = parsed.GetValue(output)!;
@@ -35,8 +35,13 @@ static class Export
             foreach (var service in parsed.GetValue(services)!.Distinct())
             {
                 await using var log = settings.Open(service);
-                var path = Path.Combine(folder.FullName, $"{service}.{(how == "csv" ? "csv" : "jsonl")}");
+                var path = Path.Combine(folder.FullName, $"{service}.{(how is "csv" or "parquet" ? how : "jsonl")}");
                 await using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16);
+                if (how == "parquet")
+                {
+                    await parsed.InvocationConfiguration.Output.WriteLineAsync($"{service}: {await ParquetAsync(log, stream, pseudonyms, cancellation)} events in {path}.");
+                    continue;
+                }
                 await using var writer = new StreamWriter(stream, new UTF8Encoding(false)) { NewLine = "\n" };
                 if (how == "csv")
                     await writer.WriteLineAsync("service,sequence,time,type,stream,version,event,data");
@@ -56,6 +61,23 @@ static class Export
             return ExitCodes.Ok;
         });
         return command;
+    }
+
+    private static async Task<long> ParquetAsync(ServiceLog log, Stream stream, Pseudonyms pseudonyms, CancellationToken cancellation)
+    {
+        await using var file = await ParquetFile.CreateAsync(stream, cancellation);
+        var count = 0L;
+        await foreach (var stored in log.ReadAsync(cancellation: cancellation))
+        {
+            count++;
+            if (EventTypes.Of(log.Service).TryGetValue(stored.Type, out var type))
+            {
+                await file.AddAsync(new ParquetFile.Row(stored.Sequence, stored.StoredAt, stored.Type, pseudonyms.Of(stored.Stream), stored.Version, pseudonyms.Of(stored.Id),
+                    Treated(stored, type, pseudonyms).ToJsonString()), cancellation);
+            }
+        }
+        await file.CompleteAsync(cancellation);
+        return count;
     }
 
     private static string Row(StoredEvent stored)

@@ -19,7 +19,7 @@ static class RecheckOffers
             var output = parsed.InvocationConfiguration.Output;
             await using var log = settings.Open("matching");
             var started = Stopwatch.GetTimestamp();
-            var result = await new Recheck(parsed.GetValue(from), parsed.GetValue(to)).RunAsync(log.ReadAsync(cancellation: cancellation), cancellation);
+            var result = await new Recheck(parsed.GetValue(from), parsed.GetValue(to)).RunAsync(log, cancellation);
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             foreach (var difference in result.Differences.Take(Shown))
                 await output.WriteLineAsync(difference.Words);

@@ -18,7 +18,7 @@ static class StateAt
         command.SetAction(async (parsed, cancellation) =>
         {
             await using var log = settings.Open("matching");
-            var report = await FoldAsync(log.ReadAsync(cancellation: cancellation), parsed.GetValue(at));
+            var report = await FoldAsync(log.ReadDecodedAsync(cancellation), parsed.GetValue(at));
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
             {
@@ -43,16 +43,16 @@ static class StateAt
     private sealed record Report(long Events, long PolicyVersion, int SealedZones, IReadOnlyList<Places> Responders,
         IReadOnlyDictionary<string, int> Needs, IReadOnlyDictionary<string, int> Backlog);
 
-    private static async Task<Report> FoldAsync(IAsyncEnumerable<StoredEvent> log, DateTimeOffset? at)
+    private static async Task<Report> FoldAsync(IAsyncEnumerable<(StoredEvent Stored, object? Event)> log, DateTimeOffset? at)
     {
         var (events, matches, ledgers) = (0L, new Dictionary<Guid, MatchState>(), new Dictionary<Guid, ResponderState>());
         var (policy, measures) = (PolicyState.Initial, MeasuresState.Initial);
-        await foreach (var stored in log)
+        await foreach (var (stored, happened) in log)
         {
             if (stored.StoredAt > at)
                 continue;
             events++;
-            switch (EventTypes.Decode("matching", stored))
+            switch (happened)
             {
                 case MatchEvent change:
                     matches[stored.Stream] = MatchState.Evolve(matches.GetValueOrDefault(stored.Stream, MatchState.Initial), change);

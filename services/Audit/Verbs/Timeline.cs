@@ -17,7 +17,8 @@ static class Timeline
         var id = new Argument<Guid>("id") { Description = "Id of a request, a need or a responder." };
         var asOf = new Option<DateTimeOffset?>("--as-of") { Description = "Only what was in the logs then.", HelpName = "TIME" };
         var json = new Option<bool>("--json") { Description = "As JSON, each event whole." };
-        var command = new Command("timeline", "What happened to a request, a need or a responder, with causes.") { id, asOf, json };
+        var html = new Option<FileInfo>("--html") { Description = "As a page to print, in this file.", HelpName = "FILE" };
+        var command = new Command("timeline", "What happened to a request, a need or a responder, with causes.") { id, asOf, json, html };
         command.SetAction(async (parsed, cancellation) =>
         {
             var entries = (await FindAsync(parsed.GetValue(id), settings, cancellation))
@@ -26,7 +27,12 @@ static class Timeline
             if (entries.Count == 0)
                 throw new AuditException($"No log knows {parsed.GetValue(id)}.");
             var output = parsed.InvocationConfiguration.Output;
-            if (parsed.GetValue(json))
+            if (parsed.GetValue(html) is { } file)
+            {
+                await File.WriteAllTextAsync(file.FullName, TimelinePage.Render(parsed.GetValue(id), entries.ConvertAll(RowOf)), cancellation);
+                await output.WriteLineAsync($"{entries.Count} events in {file.FullName}.");
+            }
+            else if (parsed.GetValue(json))
                 await output.WriteLineAsync(ToJson(entries));
             else
             {
@@ -95,8 +101,28 @@ static class Timeline
 
     private static string Line(Entry entry)
     {
+        var row = RowOf(entry);
+        var line = new StringBuilder($"{row.Time}  {row.Service,-13} {row.Type,-26} {row.Stream} v{row.Version}");
+        foreach (var (name, value) in row.Facts)
+            line.Append($"\n    {name}: {value}");
+        line.Append($"\n    event: {row.Event}, sequence {entry.Stored.Sequence}");
+        if (row.Cause is { } cause)
+            line.Append($"\n    caused by: {cause}");
+        if (row.Trace is { } trace)
+            line.Append($"\n    trace: {trace}");
+        return line.ToString();
+    }
+
+    private static TimelinePage.Row RowOf(Entry entry)
+    {
         var stored = entry.Stored;
-        var line = new StringBuilder($"{StoredEvent.TimeText(stored.StoredAt)}  {entry.Service,-13} {stored.Type,-26} {stored.Stream} v{stored.Version}");
+        return new TimelinePage.Row(StoredEvent.TimeText(stored.StoredAt), entry.Service, stored.Type, stored.Stream, stored.Version, [.. FactsOf(stored)],
+            stored.Id, stored.CausationId, TraceOf(stored));
+    }
+
+    /// <summary>What is short and in clear; what is encrypted is long.</summary>
+    private static IEnumerable<(string Name, string Value)> FactsOf(StoredEvent stored)
+    {
         using var data = JsonDocument.Parse(stored.Data);
         foreach (var fact in data.RootElement.EnumerateObject().Where(fact => fact.Name != "at"))
         {
@@ -107,14 +133,8 @@ static class Timeline
                 _ => null,
             };
             if (text is not null && text.Length <= LongestFact)
-                line.Append($"\n    {fact.Name}: {text}");
+                yield return (fact.Name, text);
         }
-        line.Append($"\n    event: {stored.Id}, sequence {stored.Sequence}");
-        if (stored.CausationId is { } cause)
-            line.Append($"\n    caused by: {cause}");
-        if (TraceOf(stored) is { } trace)
-            line.Append($"\n    trace: {trace}");
-        return line.ToString();
     }
 
     private static string? TraceOf(StoredEvent stored)

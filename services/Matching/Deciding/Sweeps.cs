@@ -28,21 +28,23 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     {
         var held = await HeldAsync(responderId, cancellation);
         Swept.Add(held.Count);
-        await TakeAsync(held, (place, state, situation) =>
-        {
-            // As the ledger stands when the decision is made: it may have reopened since.
-            var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
-            {
-                Opening.Open => (null, false),
-                Opening.Closed => (RevocationReasons.ProviderClosed, true),
-                Opening.Withdrawn => (RevocationReasons.ResponderWithdrawn, true),
-                Opening.Paused => ((string?)RevocationReasons.ResponderPaused, false),
-            };
-            return reason is null
-                ? Decision<MatchEvent>.Nothing
-                : Match.DecideRevoke(state, place.OfferId, reason, evenIfStarted, situation.Now);
-        }, cause, cancellation);
+        await TakeAsync(held, place => TakeFrom(responderId, place.OfferId), cause, cancellation);
     }
+
+    /// <summary>Takes one offer, as the ledger stands when the decision is made: it may have reopened since.</summary>
+    public static DecideOnMatch TakeFrom(ResponderId responderId, OfferId offerId) => (state, situation) =>
+    {
+        var (reason, evenIfStarted) = situation.Roster.StateOf(responderId).Opening switch
+        {
+            Opening.Open => (null, false),
+            Opening.Closed => (RevocationReasons.ProviderClosed, true),
+            Opening.Withdrawn => (RevocationReasons.ResponderWithdrawn, true),
+            Opening.Paused => ((string?)RevocationReasons.ResponderPaused, false),
+        };
+        return reason is null
+            ? Decision<MatchEvent>.Nothing
+            : Match.DecideRevoke(state, offerId, reason, evenIfStarted, situation.Now);
+    };
 
     /// <summary>Takes back offline help that has not begun and would cross a sealed edge.</summary>
     public async Task TakeAcrossZonesAsync(Cause cause, CancellationToken cancellation)
@@ -52,11 +54,13 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
         var held = await HeldAsync(null, cancellation);
         var cut = held.Where(place => loop.Roster.StateOf(place.ResponderId).Profile is { } profile && Ranker.CrossesZone(place.Need, profile, loop.Zones)).ToList();
         Swept.Add(cut.Count);
-        await TakeAsync(cut, (place, state, situation) =>
-            situation.Roster.StateOf(place.ResponderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
-                ? Match.DecideRevoke(state, place.OfferId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
-                : Decision<MatchEvent>.Nothing, cause, cancellation);
+        await TakeAsync(cut, place => TakeAcrossZone(place.ResponderId, place.OfferId), cause, cancellation);
     }
+
+    public static DecideOnMatch TakeAcrossZone(ResponderId responderId, OfferId offerId) => (state, situation) =>
+        situation.Roster.StateOf(responderId).Profile is { } profile && state.Need is { } need && Ranker.CrossesZone(need, profile, situation.Zones)
+            ? Match.DecideRevoke(state, offerId, RevocationReasons.ZoneSealed, evenIfStarted: false, situation.Now)
+            : Decision<MatchEvent>.Nothing;
 
     /// <summary>Tries the backlog for these responders: needs that one of them could serve, in order, until their places are taken.</summary>
     public async Task TryBacklogAsync(IReadOnlyCollection<ResponderId> responders, Cause cause, CancellationToken cancellation)
@@ -122,12 +126,12 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     /// <summary>Nothing to decide but whether the need can be settled now.</summary>
     public static Decision<MatchEvent> Retry(MatchState state, Situation situation) => Match.DecideEscalate(state, situation.Policy.Policy, situation.Now);
 
-    private async Task TakeAsync(IReadOnlyList<Place> places, Func<Place, MatchState, Situation, Decision<MatchEvent>> decide, Cause cause, CancellationToken cancellation)
+    private async Task TakeAsync(IReadOnlyList<Place> places, Func<Place, DecideOnMatch> take, Cause cause, CancellationToken cancellation)
     {
         var byNeed = places.DistinctBy(place => place.Need.NeedId).ToDictionary(place => place.Need.NeedId);
         var situation = loop.Look();
-        var plan = await AssignAsync([.. byNeed.Values.Select(place => place.Need)], (needId, state) => decide(byNeed[needId], state, situation).Events.Count > 0, cause, cancellation);
-        await AllAsync(places, place => new NeedWork(place.Need.NeedId, (state, situation) => decide(place, state, situation), LaneOf(place.Need), cause, plan), cancellation);
+        var plan = await AssignAsync([.. byNeed.Values.Select(place => place.Need)], (needId, state) => take(byNeed[needId])(state, situation).Events.Count > 0, cause, cancellation);
+        await AllAsync(places, place => new NeedWork(place.Need.NeedId, take(place), LaneOf(place.Need), cause, plan), cancellation);
     }
 
     /// <summary>Many needs that want somebody at once are assigned together, those for whom distance counts.</summary>

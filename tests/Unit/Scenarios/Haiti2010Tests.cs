@@ -153,6 +153,6 @@ public sealed class Haiti2010Tests : IDisposable
         var scenario = Build([Row("1"), Row("2a", 2)], "7a", "7");
         Assert.Empty(scenario.Providers);
         Assert.Contains(scenario.Notes, note => note.Contains("7d"));
-        Assert.Equal(0, Counterfactual.Run(scenario, withGroups: true).HeldAtClosure);
+        Assert.Equal(0, OnPaper.Run(scenario, withGroups: true).HeldAtClosure);
     }
 }

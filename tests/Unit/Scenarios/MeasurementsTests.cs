@@ -29,7 +29,7 @@ public sealed class MeasurementsTests
         Assert.Equal(Outcome.Met, need.Outcome);
         Assert.Equal(100, need.FirstOfferMs!.Value, tolerance: 1);
         Assert.Equal(6.1, need.FulfilledSecond!.Value, tolerance: 0.01);
-        Assert.Equal(1.1, need.WaitedDays, tolerance: 0.01);
+        Assert.Equal(1.1, need.WaitedSeconds, tolerance: 0.01);
         var holding = Assert.Single(need.Holdings);
         Assert.Equal((Provider, true, 100.08), (holding.Responder, holding.IsProvider, holding.DistanceMetres));
         Assert.Equal(1, measured.Responders()[Provider].MaxHeld);
@@ -140,7 +140,7 @@ public sealed class MeasurementsTests
         logs.Wait(1).OfferEvent("help_completed", SecondOffer, Group);
         var need = Assert.Single(Measure(logs).Needs());
         Assert.Equal(Outcome.MetLate, need.Outcome);
-        Assert.Equal(8, need.WaitedDays, tolerance: 0.01);
+        Assert.Equal(8, need.WaitedSeconds, tolerance: 0.01);
         Assert.Equal([true, false], need.Holdings.Select(holding => holding.IsProvider));
         Assert.Equal([false, true], need.Holdings.Select(holding => holding.AfterClosure));
     }

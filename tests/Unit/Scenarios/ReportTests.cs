@@ -27,9 +27,29 @@ public sealed class ReportTests : IDisposable
         var measured = new Measurements(scenario, Logs.Start);
         foreach (var row in logs.Rows)
             measured.Read(row);
-        return Report.Of(scenario, measured, Counterfactual.Run(scenario, false), Counterfactual.Run(scenario, true), [.. logs.Check().Values],
+        return Report.Of(scenario, measured, Replayed(measured), [.. logs.Check().Values],
             new RunFacts(Logs.Start, 12.3, new Dictionary<string, UrgencyTimes> { ["health"] = new(900, 4, 7200, 10) }, [new Kill("matching", 1, 2, 3, 4)], 0, 0, (3, 0, 0, 1), new Dictionary<string, int> { ["accept 200"] = 1 },
                 measured.EventsByService, measured.NotificationOutcomes));
+    }
+
+    /// <summary>As the audit writes it.</summary>
+    static Replay Replayed(Measurements measured)
+    {
+        object course = new
+        {
+            phases = new[] { "open", "lockdown", "recovery" }.Select(name => new { name, needs = 1, met = 0, metShare = 0.25, fulfilledShare = 0.5 }),
+            equity = new
+            {
+                leastShown = 10,
+                tables = new[] { new { by = "channel", rows = new object[] { new { of = "hotline", needs = 12, timeToOfferSeconds = new { p50 = 0.1, p90 = 0.2 }, unmetShare = 0.4 }, new { of = "wechat <b>" } } } },
+                load = new[] { new { kind = "group", responders = 3, accepted = 4, gini = 0.5, topTenthShare = 0.75 } },
+            },
+        };
+        return Replay.Read(JsonSerializer.Serialize(new
+        {
+            comparison = new { question = "without groups", happened = course, simulated = course, instead = course },
+            needsInstead = measured.Needs().Select(need => new { id = need.Id, met = false, fulfilledAt = Logs.Start.AddDays(1), waits = new[] { new { from = Logs.Start, to = Logs.Start.AddDays(1) } } }),
+        }));
     }
 
     JsonElement Json(Report report)
@@ -68,6 +88,9 @@ public sealed class ReportTests : IDisposable
         Assert.Equal(needs.GetProperty("submitted").GetInt32(), Names(needs).Skip(1).Sum(name => needs.GetProperty(name).GetInt32()));
         Assert.Equal(needs.GetProperty("submitted").GetInt32(), json.GetProperty("phases").EnumerateArray().Sum(phase => phase.GetProperty("submitted").GetInt32()));
         Assert.Equal(1, json.GetProperty("phases")[0].GetProperty("metShare").GetDouble());
+        // As the audit says, and no figure of the page's own.
+        Assert.Equal(0.25, json.GetProperty("phases")[1].GetProperty("metShareWithoutGroups").GetDouble());
+        Assert.Equal("without groups", json.GetProperty("withoutGroups").GetProperty("question").GetString());
         Assert.Equal(1, json.GetProperty("byServiceKind").GetProperty("specialised.medicine").GetProperty("met").GetInt32());
         Assert.Equal(1, json.GetProperty("bySubDistrict").GetProperty("J").GetProperty("submitted").GetInt32());
     }

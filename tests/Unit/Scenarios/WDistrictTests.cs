@@ -120,7 +120,7 @@ public sealed class WDistrictTests
     [Fact]
     public void on_paper_the_closure_finds_a_thousand_needs_in_hand_and_groups_make_the_difference()
     {
-        var (with, without) = (Counterfactual.Run(Default, withGroups: true), Counterfactual.Run(Default, withGroups: false));
+        var (with, without) = (OnPaper.Run(Default, withGroups: true), OnPaper.Run(Default, withGroups: false));
         Assert.True(with.HeldAtClosure > 1200, $"only {with.HeldAtClosure} held");
         Assert.True(without.MetShare(Phase.Lockdown) < 0.1, $"{without.MetShare(Phase.Lockdown):P1} met without groups");
         Assert.True(with.MetShare(Phase.Lockdown) > without.MetShare(Phase.Lockdown) + 0.6);

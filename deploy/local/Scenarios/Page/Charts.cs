@@ -1,64 +1,39 @@
 using System.Globalization;
-using System.Text;
+using Huzhu.Pages;
+using static Huzhu.Pages.Chart;
 
 namespace Huzhu.Local.Scenarios.Page;
 
-/// <summary>Pictures of numbers, as SVG that follows the page's colours. Each has a title for those who cannot see it, and a table beside it.</summary>
+/// <summary>The pictures that only the report has.</summary>
 static class Charts
 {
-    const double Width = 760, Height = 330, Left = 52, Right = 150, Top = 30, Bottom = 34;
+    public static Axis DaysOf(Calendar calendar) => new("day", calendar.EndDay,
+    [
+        ("open", 0, calendar.ClosureDay, false), ("lockdown", calendar.ClosureDay, calendar.ReopeningDay, true),
+        ("recovery", calendar.ReopeningDay, calendar.PhasesEndDay, false), ("follow-up", calendar.PhasesEndDay, calendar.EndDay, false),
+    ]);
 
-    /// <param name="Style">g groups, p providers, w without groups, s submitted: sets colour and stroke.</param>
-    /// <param name="Marker">Drawn along the line, so that lines differ without colour: o, s or nothing.</param>
-    public sealed record Line(string Label, string Style, char Marker, Func<DayReport, double> Value, bool Filled = false);
-
-    public static Html OverTime(string title, Report report, params Line[] lines)
-    {
-        var days = report.Days;
-        var calendar = report.Story.Calendar;
-        var top = NiceMax(days.Max(day => lines.Max(line => line.Value(day))));
-        double X(double day) => Left + day / calendar.EndDay * (Width - Left - Right);
-        double Y(double value) => Height - Bottom - value / top * (Height - Top - Bottom);
-
-        var labels = lines.Select(line => (Line: line, Y: Y(line.Value(days[^1])))).OrderBy(label => label.Y).ToList();
-        for (var index = 1; index < labels.Count; index++)
-            labels[index] = labels[index] with { Y = Math.Max(labels[index].Y, labels[index - 1].Y + 34) };
-        var overflow = labels[^1].Y - (Height - Bottom + 4);
-        if (overflow > 0)
-            labels = [.. labels.Select(label => label with { Y = label.Y - overflow })];
-
-        return Html.Of($"""
-            <svg class="chart" viewBox="0 0 {Width} {Height}" role="img" aria-label="{title}"><title>{title}</title>
-            {Bands(calendar, X)}
-            {Html.Join(Ticks(top), tick => Html.Of($"<line class=\"axis\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick)}\" y2=\"{Y(tick)}\"/><text class=\"mute\" x=\"{Left - 8}\" y=\"{Y(tick) + 5}\" text-anchor=\"end\">{Say.Count((long)tick)}</text>"))}
-            {DayTicks(calendar, X)}
-            {Html.Join(lines, line => Html.Of($"{(line.Filled ? Html.Of($"<path class=\"fill {line.Style} faint\" d=\"{Path(days, line, X, Y)}L{X(calendar.EndDay)} {Y(0)}L{X(0)} {Y(0)}Z\"/>") : Html.Empty)}<path class=\"line {line.Style}\" d=\"{Path(days, line, X, Y)}\"/>{Markers(days, line, X, Y)}"))}
-            {Html.Join(labels, label => Html.Of($"<text class=\"{label.Line.Style}\" x=\"{Width - Right + 12}\" y=\"{label.Y + 1}\">{label.Line.Label}</text><text class=\"mute\" x=\"{Width - Right + 12}\" y=\"{label.Y + 17}\" font-size=\"13\">{Say.Count((long)label.Line.Value(days[^1]))} at the end</text>"))}
-            </svg>
-            """);
-    }
+    public static Line OverDays(Report report, string label, string style, char marker, Func<DayReport, double> value, bool filled = false) =>
+        new(label, style, marker, [.. report.Days.Select(day => (day.Day, value(day)))], filled);
 
     /// <summary>Places in use, providers below and groups on top of them.</summary>
     public static Html Capacity(Report report)
     {
         var days = report.Days;
-        var calendar = report.Story.Calendar;
+        var axis = DaysOf(report.Story.Calendar);
         var top = NiceMax(Math.Max(report.Capacity.PlacesOfProviders, days.Max(day => day.PlacesOfProviders + day.PlacesOfGroups)));
-        double X(double day) => Left + day / calendar.EndDay * (Width - Left - Right);
         double Y(double value) => Height - Bottom - value / top * (Height - Top - Bottom);
-        Line providers = new("providers", "p", 's', day => day.PlacesOfProviders), groups = new("groups", "g", 'o', day => day.PlacesOfProviders + day.PlacesOfGroups);
-        var back = string.Concat(days.Reverse().Select(day => string.Create(CultureInfo.InvariantCulture, $"L{X(day.Day):0.#} {Y(day.PlacesOfProviders):0.#}")));
+        Line providers = OverDays(report, "providers", "p", 's', day => day.PlacesOfProviders), groups = OverDays(report, "groups", "g", 'o', day => day.PlacesOfProviders + day.PlacesOfGroups);
+        var back = string.Concat(days.Reverse().Select(day => string.Create(CultureInfo.InvariantCulture, $"L{axis.X(day.Day):0.#} {Y(day.PlacesOfProviders):0.#}")));
         const string title = "Places in use over time: providers, and groups on top of them";
         var (peakP, peakG) = (days.MaxBy(day => day.PlacesOfProviders)!, days.MaxBy(day => day.PlacesOfGroups)!);
         return Html.Of($"""
             <svg class="chart" viewBox="0 0 {Width} {Height}" role="img" aria-label="{title}"><title>{title}</title>
-            {Bands(calendar, X)}
-            {Html.Join(Ticks(top), tick => Html.Of($"<line class=\"axis\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick)}\" y2=\"{Y(tick)}\"/><text class=\"mute\" x=\"{Left - 8}\" y=\"{Y(tick) + 5}\" text-anchor=\"end\">{Say.Count((long)tick)}</text>"))}
-            {DayTicks(calendar, X)}
-            <path class="fill g half" d="{Path(days, groups, X, Y)}{back}Z"/>
-            <path class="fill p half" d="{Path(days, providers, X, Y)}L{X(calendar.EndDay)} {Y(0)}L{X(0)} {Y(0)}Z"/>
-            <path class="line p" style="stroke-width:2" d="{Path(days, providers, X, Y)}"/><path class="line g" style="stroke-width:2" d="{Path(days, groups, X, Y)}"/>
-            {Markers(days, providers, X, Y)}{Markers(days, groups, X, Y)}
+            {Frame(axis, top, Y)}
+            <path class="fill g half" d="{Path(groups, axis, Y)}{back}Z"/>
+            <path class="fill p half" d="{Path(providers, axis, Y)}L{axis.X(axis.End)} {Y(0)}L{axis.X(0)} {Y(0)}Z"/>
+            <path class="line p" style="stroke-width:2" d="{Path(providers, axis, Y)}"/><path class="line g" style="stroke-width:2" d="{Path(groups, axis, Y)}"/>
+            {Markers(providers, axis, Y)}{Markers(groups, axis, Y)}
             <text class="p" x="{Width - Right + 12}" y="{Top + 30}">providers</text><text class="mute" font-size="13" x="{Width - Right + 12}" y="{Top + 47}">at most {Say.Count(peakP.PlacesOfProviders)} of {Say.Count(report.Capacity.PlacesOfProviders)}</text>
             <text class="g" x="{Width - Right + 12}" y="{Top + 84}">groups</text><text class="mute" font-size="13" x="{Width - Right + 12}" y="{Top + 101}">at most {Say.Count(peakG.PlacesOfGroups)} of {Say.Count(report.Capacity.PlacesOfGroups)}</text>
             </svg>
@@ -138,61 +113,9 @@ static class Charts
         static Html Label(double x, double y, double size, string text, int count, string style) => Html.Of($"<text class=\"{style}\" font-size=\"13\" x=\"{x + 8}\" y=\"{y + size / 2 + 5}\">{text}: {Say.Count(count)}</text>");
     }
 
-    static Html Bands(Calendar calendar, Func<double, double> x)
-    {
-        (string Name, double From, double To)[] stretches =
-        [
-            ("open", 0, calendar.ClosureDay), ("lockdown", calendar.ClosureDay, calendar.ReopeningDay),
-            ("recovery", calendar.ReopeningDay, calendar.PhasesEndDay), ("follow-up", calendar.PhasesEndDay, calendar.EndDay),
-        ];
-        return Html.Join(stretches.Index(), stretch => Html.Of(
-            $"{(stretch.Index == 1 ? Html.Of($"<rect class=\"band\" x=\"{x(stretch.Item.From)}\" y=\"{Top}\" width=\"{x(stretch.Item.To) - x(stretch.Item.From)}\" height=\"{Height - Top - Bottom}\"/>") : Html.Empty)}{(stretch.Index > 0 ? Html.Of($"<line class=\"edge\" x1=\"{x(stretch.Item.From)}\" x2=\"{x(stretch.Item.From)}\" y1=\"{Top - 6}\" y2=\"{Height - Bottom}\"/>") : Html.Empty)}<text class=\"mute\" font-size=\"13\" x=\"{(x(stretch.Item.From) + x(stretch.Item.To)) / 2}\" y=\"{Top - 12}\" text-anchor=\"middle\">{(x(stretch.Item.To) - x(stretch.Item.From) > 48 ? stretch.Item.Name : "")}</text>"));
-    }
-
-    static Html DayTicks(Calendar calendar, Func<double, double> x)
-    {
-        var step = NiceStep(calendar.EndDay / 6);
-        return Html.Join(Enumerable.Range(0, (int)(calendar.EndDay / step) + 1), index => Html.Of(
-            $"<text class=\"mute\" font-size=\"13\" x=\"{x(index * step)}\" y=\"{Height - Bottom + 20}\" text-anchor=\"middle\">{(index == 0 ? "day 0" : (index * step).ToString("0.##", CultureInfo.InvariantCulture))}</text>"));
-    }
-
-    static string Path(IReadOnlyList<DayReport> days, Line line, Func<double, double> x, Func<double, double> y)
-    {
-        var path = new StringBuilder();
-        foreach (var day in days)
-            path.Append(CultureInfo.InvariantCulture, $"{(path.Length == 0 ? 'M' : 'L')}{x(day.Day):0.#} {y(line.Value(day)):0.#}");
-        return path.ToString();
-    }
-
-    static Html Markers(IReadOnlyList<DayReport> days, Line line, Func<double, double> x, Func<double, double> y) => line.Marker switch
-    {
-        'o' => Html.Join(days.Where((_, index) => index % 16 == 8), day => Html.Of($"<circle class=\"fill {line.Style}\" cx=\"{x(day.Day)}\" cy=\"{y(line.Value(day))}\" r=\"4\"/>")),
-        's' => Html.Join(days.Where((_, index) => index % 16 == 0), day => Html.Of($"<rect class=\"fill {line.Style}\" x=\"{x(day.Day) - 3.6}\" y=\"{y(line.Value(day)) - 3.6}\" width=\"7.2\" height=\"7.2\"/>")),
-        _ => Html.Empty,
-    };
-
     static IEnumerable<double> Decades(double from, double to)
     {
         for (var tick = from; tick <= to * 1.0001; tick *= 10)
             yield return tick;
-    }
-
-    static IEnumerable<double> Ticks(double top)
-    {
-        var step = NiceStep(top / 4);
-        for (var tick = 0.0; tick <= top * 1.0001; tick += step)
-            yield return tick;
-    }
-
-    static double NiceMax(double value)
-    {
-        var step = NiceStep(Math.Max(value, 4) / 4);
-        return Math.Ceiling(Math.Max(value, 4) / step) * step;
-    }
-
-    static double NiceStep(double rough)
-    {
-        var power = Math.Pow(10, Math.Floor(Math.Log10(Math.Max(rough, 1e-6))));
-        return (rough / power) switch { <= 1 => 1, <= 2 => 2, <= 2.5 => 2.5, <= 5 => 5, _ => 10 } * power;
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Huzhu.Contracts;
+using Huzhu.Pages;
 using static System.FormattableString;
 
 namespace Huzhu.Local.Scenarios.Page;

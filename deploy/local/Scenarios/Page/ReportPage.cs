@@ -1,66 +1,33 @@
 using System.Globalization;
-using System.Reflection;
+using Huzhu.Pages;
 
 namespace Huzhu.Local.Scenarios.Page;
 
 /// <summary>
-/// report.html: one file that opens from a disk without a network. Everything is written out here, so it needs no script;
-/// what is shown on the map is chosen with CSS alone.
+/// report.html. What is shown on the map is chosen with CSS alone.
 /// </summary>
 static class ReportPage
 {
     public static string Render(Report report)
     {
         var (lockdown, open) = (Phase(report, Scenarios.Phase.Lockdown), Phase(report, Scenarios.Phase.Open));
-        return Html.Of($"""
-            <!doctype html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta name="color-scheme" content="light dark"/>
-            <title>{report.Title} · Huzhu scenario report</title>
-            <style>{new Html(Css())}</style>
-            </head>
-            <body>
-            <a class="skip" href="#main">Skip to the report</a>
-            <header class="top">
-            <p class="kicker">Huzhu · scenario report · <code>{report.Scenario}</code></p>
-            <h1>{Headline(report, lockdown)}</h1>
-            {Verdict(report)}
-            <p class="lede">{Lede(report, lockdown)}</p>
-            <ul class="facts">
-            <li><b>{Say.Count(report.Needs.Submitted)}</b> needs in <b>{Say.Count(report.Calls)}</b> calls</li>
-            <li><b>{Say.Count(report.Story.Providers.Count())}</b> providers, <b>{Say.Count(report.Story.Responders.Count - report.Story.Providers.Count())}</b> groups</li>
-            <li>seed <b>{report.Seed}</b></li>
-            <li>{report.StartedAt.ToUniversalTime().ToString("d MMMM yyyy, HH:mm", CultureInfo.InvariantCulture)} UTC, <b>{Say.Duration(report.DurationSeconds)}</b></li>
-            <li><b>{Say.Count(report.Run.Events.Values.Sum())}</b> events in four logs</li>
-            </ul>
-            {Cards(report, lockdown)}
-            </header>
-            <main id="main">
-            {Story(report)}
-            {Phases(report)}
-            {Map(report)}
-            {FallbackPart(report)}
-            {Speed(report)}
-            {Capacity(report)}
-            {Parts(report)}
-            {Promises(report)}
-            {Origins(report)}
-            </main>
-            <footer><p>All figures are in <code>report.json</code> beside this page. Times in words are the databases' clocks. Run it again with <code>{Command(report)}</code></p></footer>
-            </body>
-            </html>
-            """).Markup;
-    }
-
-    static string Css()
-    {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("Huzhu.Local.Scenarios.Page.report.css")
-            ?? throw new InvalidOperationException("report.css is not in the assembly.");
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
+        return Document.Render($"{report.Title} · Huzhu scenario report",
+            Html.Of($"""
+                <p class="kicker">Huzhu · scenario report · <code>{report.Scenario}</code></p>
+                <h1>{Headline(report, lockdown)}</h1>
+                {Verdict(report)}
+                <p class="lede">{Lede(report, lockdown)}</p>
+                <ul class="facts">
+                <li><b>{Say.Count(report.Needs.Submitted)}</b> needs in <b>{Say.Count(report.Calls)}</b> calls</li>
+                <li><b>{Say.Count(report.Story.Providers.Count())}</b> providers, <b>{Say.Count(report.Story.Responders.Count - report.Story.Providers.Count())}</b> groups</li>
+                <li>seed <b>{report.Seed}</b></li>
+                <li>{report.StartedAt.ToUniversalTime().ToString("d MMMM yyyy, HH:mm", CultureInfo.InvariantCulture)} UTC, <b>{Say.Duration(report.DurationSeconds)}</b></li>
+                <li><b>{Say.Count(report.Run.Events.Values.Sum())}</b> events in four logs</li>
+                </ul>
+                {Cards(report, lockdown)}
+                """),
+            Html.Join(Story(report), Phases(report), Map(report), FallbackPart(report), Speed(report), Capacity(report), Parts(report), EquityPart(report), Promises(report), Origins(report)),
+            Html.Of($"All figures are in <code>report.json</code> beside this page. Times in words are the databases' clocks. Run it again with <code>{Command(report)}</code>"));
     }
 
     static PhaseReport Phase(Report report, Phase phase) => report.Phases[(int)phase];
@@ -99,7 +66,7 @@ static class ReportPage
         return Html.Of($"""
             <ul class="cards">
             <li><span class="label">Met in the lockdown</span><span class="figure g">{Say.Share(lockdown.MetShare)}</span><span class="beside">of {Say.Count(lockdown.Submitted)} needs, with groups</span></li>
-            <li><span class="label">The same without groups</span><span class="figure w">{Say.Share(lockdown.MetShareWithoutGroups)}</span><span class="beside">worked out on paper, flattering</span></li>
+            <li><span class="label">The same without groups</span><span class="figure w">{Say.Share(lockdown.MetShareWithoutGroups)}</span><span class="beside">replayed from the logs: <a href="{Replay.Folder}/replay.html">how</a></span></li>
             <li><span class="label">Passed on at the closure</span><span class="figure">{Say.Count(report.Fallback.Rematched)}</span><span class="beside">of {Say.Count(report.Fallback.HeldAtClosure)} held{(report.Fallback.SecondsToRematchAll is { } last ? $", the last after {Say.Seconds(last)}" : "")}</span></li>
             <li><span class="label">From call to first offer</span><span class="figure">{Say.Milliseconds(Report.Percentile(all, 0.5))}</span><span class="beside">median; 99 % within {Say.Milliseconds(Report.Percentile(all, 0.99))}, real time</span></li>
             </ul>
@@ -110,12 +77,12 @@ static class ReportPage
         <section aria-labelledby="story"><h2 id="story">Needs met, day by day {Tag("simulation")}</h2>
         <p>Providers work, a measure closes them all, groups go on, providers come back. The dashed line is the same story without groups.</p>
         <figure><figcaption>Needs that came and needs fulfilled, added up</figcaption><div class="scroll">
-        {Charts.OverTime("Needs fulfilled over time, with and without groups", report,
-            new("came", "s", ' ', day => day.Submitted), new("fulfilled", "g", 'o', day => day.Fulfilled), new("without groups", "w", 's', day => day.FulfilledWithoutGroups))}
+        {Chart.OverTime("Needs fulfilled over time, with and without groups", Charts.DaysOf(report.Story.Calendar),
+            Charts.OverDays(report, "came", "s", ' ', day => day.Submitted), Charts.OverDays(report, "fulfilled", "g", 'o', day => day.Fulfilled), Charts.OverDays(report, "without groups", "w", 's', day => day.FulfilledWithoutGroups))}
         </div></figure>
         <figure><figcaption>People whose need nobody has in hand</figcaption><div class="scroll">
-        {Charts.OverTime("Needs without a responder over time, with and without groups", report,
-            new("without groups", "w", 's', day => day.WithoutResponderWithoutGroups), new("with groups", "g", 'o', day => day.WithoutResponder, Filled: true))}
+        {Chart.OverTime("Needs without a responder over time, with and without groups", Charts.DaysOf(report.Story.Calendar),
+            Charts.OverDays(report, "without groups", "w", 's', day => day.WithoutResponderWithoutGroups), Charts.OverDays(report, "with groups", "g", 'o', day => day.WithoutResponder, filled: true))}
         </div></figure>
         <details><summary>The same in a table</summary><div class="scroll" tabindex="0" role="region" aria-label="Needs by day"><table>
         <thead><tr><th scope="col" class="n">Day</th><th scope="col" class="n">Came</th><th scope="col" class="n">Fulfilled</th><th scope="col" class="n">Fulfilled without groups</th><th scope="col" class="n">Nobody has it</th><th scope="col" class="n">Nobody, without groups</th><th scope="col" class="n">Places in use, providers</th><th scope="col" class="n">groups</th></tr></thead>
@@ -217,6 +184,15 @@ static class ReportPage
             """);
     }
 
+    static Html EquityPart(Report report) => Html.Of($"""
+        <section aria-labelledby="equity"><h2 id="equity">Equity {Tag("simulation")}</h2>
+        {EquityTables.Render(report.Equity.LeastShown,
+            report.Equity.Tables.Select(table => (table.By, table.Rows.Select(row => new EquityTables.Row(row.Of, row.Needs, row.TimeToOfferSeconds?.P50, row.TimeToOfferSeconds?.P90, row.UnmetShare)))),
+            report.Equity.Load.Select(one => new EquityTables.Burden(one.Kind, one.Responders, one.Accepted, one.Gini, one.TopTenthShare)))}
+        <p class="note"><code>./huzhu audit equity</code> says the same, as long as the logs are kept.</p>
+        </section>
+        """);
+
     static Html Promises(Report report) => Html.Of($"""
         <section aria-labelledby="promises"><h2 id="promises">Promises</h2>
         <p>Judged from the four event logs and the runner’s own list of every 2xx it got, by a program that shares no code with the services.</p>
@@ -248,7 +224,7 @@ static class ReportPage
             <li>Notifications: {string.Join(", ", run.Notifications.OrderBy(one => one.Key).Select(one => $"{Say.Count(one.Value)} {one.Key}"))}. {Say.Count(run.Webhooks)} signed webhooks came, {Say.Count(run.WebhooksRepeated)} of them again, {Say.Count(run.WebhooksWithBadSignature)} with a wrong signature.</li>
             <li>Answers of coordinators: {string.Join(", ", run.Answers.Select(one => $"{one.Key} {Say.Count(one.Value)}"))}.</li>
             <li>{Say.Count(run.RepeatedCalls)} calls were repeated because a service was away or busy. The most belated act of the story began {run.MostBelatedSeconds:0.0} s late.</li>
-            <li>On paper, with groups, and with nobody who declines or is silent: {string.Join(", ", report.Plausibility.Select(one => $"{one.Key} {Say.Share(one.Value)}"))} met. The run should come close and stay below.</li>
+            <li>Replayed from the logs as it was, groups and all: {string.Join(", ", report.Plausibility.Select(one => $"{one.Key} {Say.Share(one.Value)}"))} met. What that differs from the run is the replay's own error.</li>
             {Html.Join(run.Kills, kill => Html.Of($"<li><b>{kill.Service}</b> was killed with <code>kill -9</code> after {kill.KilledAtSecond:0.0} s (process {kill.Pid}) and was ready again {kill.ReadyAtSecond - kill.KilledAtSecond:0.0} s later (process {kill.NewPid}).</li>"))}
             {Html.Join(report.Notes, note => Html.Of($"<li>{note}</li>"))}
             </ul>

@@ -3,7 +3,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text;
 
-namespace Huzhu.Local.Scenarios.Page;
+namespace Huzhu.Pages;
 
 /// <summary>
 /// Markup from an interpolated string in which every inserted text is encoded, unless it is markup itself: text cannot be
