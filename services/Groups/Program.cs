@@ -1,16 +1,18 @@
 using Huzhu.Groups;
 using Huzhu.Groups.Domain;
 using Huzhu.Groups.Features;
+using Huzhu.Groups.Formats.Cap;
 using Huzhu.ServiceDefaults;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "groups");
 builder.AddEventStore(
-    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>()],
-    Publishing.Map, options => options.AddViews());
+    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>()],
+    Publishing.Map, options => options.AddViews(), untold: EventStore.EventsOf<AlertEvent>());
 builder.AddMessaging("groups", _ => { });
 builder.Services.AddSingleton<PersonalDataVault>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
 builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
 builder.AddProviderEventConsumer();
+builder.AddCap();
 
 var app = builder.Build();
 app.UseHuzhuDefaults();
@@ -25,4 +27,5 @@ app.MapGetContact();
 app.MapPublishMeasure();
 app.MapLiftMeasure();
 app.MapGetMeasures();
+app.MapReceiveAlert();
 await app.RunHuzhuAsync(args);

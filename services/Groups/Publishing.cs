@@ -17,7 +17,7 @@ public static class Publishing
         ProviderEvent happened => [Told(await At<Provider, ProviderEvent>(stored, log, cancellation), stored, happened.At)],
         Domain.MeasureImposed happened => [Told(await At<Measure, MeasureEvent>(stored, log, cancellation), stored, happened)],
         Domain.MeasureLifted happened => [new Contracts.Groups.V1.MeasureLifted(new MeasureId(stored.StreamId), happened.Reason, happened.At)],
-        MeasurePublished or MeasureCancelled => [],
+        MeasurePublished or MeasureCancelled or AlertEvent => [],
         _ => throw new InvalidOperationException($"Nobody has said what {stored.Data.GetType().Name} means to other services."),
     };
 

@@ -103,6 +103,8 @@ public static class Timetable
     public const string ReviewMeasure = "review-measure";
     /// <summary>Subject a measure: reviews every provider that it shuts or has shut.</summary>
     public const string SpreadMeasure = "spread-measure";
+    /// <summary>Subject an alert: does what it asks for, or ends it.</summary>
+    public const string ApplyAlert = "apply-alert";
 
     public static IEnumerable<(string Kind, DateTimeOffset DueAt)> TimersOf(object happened, DateTimeOffset now) => happened switch
     {
@@ -113,6 +115,7 @@ public static class Timetable
         ReopeningPublished said => Later(ReviewProvider, now, said.From, said.Until),
         MeasurePublished plan => Later(ReviewMeasure, now, plan.From, plan.Until),
         MeasureImposed or MeasureLifted => [(SpreadMeasure, now)],
+        AlertReceived or AlertReplaced => [(ApplyAlert, now)],
         _ => [],
     };
 

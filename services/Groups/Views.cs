@@ -76,6 +76,7 @@ public static class Views
     {
         options.Projections.Add(new ResponderViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
         options.Projections.Add(new MeasureViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
+        options.Storage.ExtendedSchemaObjects.Add(Formats.Cap.ReadFeeds.Table());
         options.Schema.For<ResponderView>().Index(view => view.IsProvider).Index(view => view.Name);
     }
 }

@@ -18,7 +18,7 @@ public static class EventTypes
     private static readonly FrozenDictionary<string, FrozenDictionary<string, Type>> ByService = new Dictionary<string, FrozenDictionary<string, Type>>
     {
         ["requests"] = Named(EventStore.EventsOf<RequestEvent>()),
-        ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>()]),
+        ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>()]),
         ["matching"] = Named([.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>(), .. EventStore.EventsOf<PlanEvent>()]),
         ["notifications"] = Named(EventStore.EventsOf<NotificationEvent>()),
     }.ToFrozenDictionary();

@@ -1,18 +1,17 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Huzhu.Notifications.Domain;
+using Huzhu.ServiceDefaults;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
 
 namespace Huzhu.Notifications.Channels;
 
-/// <param name="AllowedPrivateHosts">Host names or addresses of receivers on our own premises.</param>
 /// <param name="DefaultSecret">Signs messages to addresses that have no secret of their own; null: those are refused.</param>
-public sealed record WebhookOptions(IReadOnlySet<string> AllowedPrivateHosts, string? DefaultSecret)
+public sealed record WebhookOptions(OutboundHttp Outbound, string? DefaultSecret)
 {
     private const string SecretKey = "Channels:Webhook:DefaultSecret";
 
@@ -21,8 +20,7 @@ public sealed record WebhookOptions(IReadOnlySet<string> AllowedPrivateHosts, st
         var secret = configuration[SecretKey] is { Length: > 0 } text ? text : null;
         if (secret is not null && !StandardWebhooks.IsUsable(secret))
             throw new InvalidOperationException($"{SecretKey} must be whsec_ and base64 of at least 16 bytes.");
-        var hosts = configuration.GetSection("Channels:Webhook:AllowedPrivateHosts").Get<string[]>() ?? [];
-        return new WebhookOptions(hosts.ToHashSet(StringComparer.OrdinalIgnoreCase), secret);
+        return new WebhookOptions(OutboundHttp.Read(configuration, "Channels:Webhook:AllowedPrivateHosts"), secret);
     }
 }
 
@@ -36,7 +34,6 @@ public sealed class WebhookChannel : IChannel, IDisposable
     private static readonly TimeSpan LongestWaitForHost = TimeSpan.FromMilliseconds(500);
     private const int MostRequestsPerHost = 16;
     private const int MostHosts = 4096;
-    private const int LongestAddress = 2048;
     private static readonly MediaTypeHeaderValue ContentType = new("application/cloudevents+json") { CharSet = "utf-8" };
 
     private readonly WebhookOptions _options;
@@ -50,47 +47,24 @@ public sealed class WebhookChannel : IChannel, IDisposable
     public WebhookChannel(WebhookOptions options, TimeProvider time)
     {
         (_options, _time) = (options, time);
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            // A proxy would resolve names by itself, past the check below.
-            UseProxy = false,
-            ConnectCallback = ConnectAsync,
-            ConnectTimeout = AttemptTimeout,
-            MaxConnectionsPerServer = MostRequestsPerHost,
-            MaxResponseDrainSize = 4096,
-            ResponseDrainTimeout = TimeSpan.FromSeconds(1),
-            MaxResponseHeadersLength = 16,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(2),
-            // Addresses are personal data and must not become the tags of a trace; the receiver has no use for our trace ids.
-            ActivityHeadersPropagator = null,
-        });
+        var handler = options.Outbound.CreateHandler();
+        (handler.ConnectTimeout, handler.MaxConnectionsPerServer) = (AttemptTimeout, MostRequestsPerHost);
+        _http = new HttpMessageInvoker(handler);
     }
 
     public string Kind => "webhook";
 
     public ChannelAbilities Abilities { get; } = new(Text: true, Voice: true);
 
-    public string? Refuse(Address address)
+    public string? Refuse(Address address) => _options.Outbound.Refuse(OutboundHttp.UriOf(address.Value)) ?? (address.Secret ?? _options.DefaultSecret) switch
     {
-        if (UriOf(address) is not { } uri)
-            return "malformed-address";
-        var allowed = _options.AllowedPrivateHosts.Contains(uri.IdnHost);
-        if (uri.Scheme != Uri.UriSchemeHttps && !allowed)
-            return "not-https";
-        if (!allowed && IPAddress.TryParse(uri.IdnHost, out var literal) && !MayReach(literal))
-            return "private-address";
-        return (address.Secret ?? _options.DefaultSecret) switch
-        {
-            null => "no-secret",
-            var secret => StandardWebhooks.IsUsable(secret) ? null : "malformed-secret",
-        };
-    }
+        null => "no-secret",
+        var secret => StandardWebhooks.IsUsable(secret) ? null : "malformed-secret",
+    };
 
     public async Task<SendOutcome> SendAsync(Message message, Address address, CancellationToken cancellation)
     {
-        var uri = UriOf(address) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
+        var uri = OutboundHttp.UriOf(address.Value) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
         var host = HostOf(uri);
         if (!await host.Slots.WaitAsync(LongestWaitForHost, cancellation))
             return SendOutcome.Transient("receiver-busy");
@@ -142,7 +116,7 @@ public sealed class WebhookChannel : IChannel, IDisposable
         {
             return exception.GetBaseException() switch
             {
-                PrivateAddressException => SendOutcome.Refused("private-address"),
+                OutboundHttp.PrivateAddressException => SendOutcome.Refused("private-address"),
                 SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain } => SendOutcome.Transient("name-not-found"),
                 System.Security.Authentication.AuthenticationException => SendOutcome.Transient("tls-failed"),
                 _ => SendOutcome.Transient("no-answer"),
@@ -171,28 +145,6 @@ public sealed class WebhookChannel : IChannel, IDisposable
         _ => null,
     };
 
-    /// <summary>Resolves, checks, and connects to the very address that was checked: a second look-up could answer differently.</summary>
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
-    {
-        var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        var addresses = await Dns.GetHostAddressesAsync(host, cancellation);
-        if (!_options.AllowedPrivateHosts.Contains(host) && !addresses.All(MayReach))
-            throw new PrivateAddressException();
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(addresses, port, cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
-    private bool MayReach(IPAddress address) => PublicAddresses.IsPublic(address) || _options.AllowedPrivateHosts.Contains(address.ToString());
-
     private Host HostOf(Uri uri)
     {
         // Forgetting all circuits at once is harmless: they are learnt again within a few attempts.
@@ -215,12 +167,4 @@ public sealed class WebhookChannel : IChannel, IDisposable
 
     /// <summary>A failure of the receiver as a whole, not of this message.</summary>
     private static bool IsHostSick(SendOutcome outcome) => outcome is { Succeeded: false, Permanent: false, Reason: not ("http-429" or "http-408") };
-
-    private static Uri? UriOf(Address address) =>
-        address.Value.Length <= LongestAddress && Uri.TryCreate(address.Value, UriKind.Absolute, out var uri)
-        && uri.Scheme is "https" or "http" && uri.UserInfo.Length == 0
-            ? uri
-            : null;
-
-    private sealed class PrivateAddressException : Exception;
 }

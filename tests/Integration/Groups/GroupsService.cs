@@ -32,7 +32,8 @@ public sealed class GroupsService : IAsyncDisposable
     public IChannel Channel { get; private set; } = null!;
 
     /// <param name="through">Puts something between the service and its servers: given the database's and the broker's address, the ones the service is to use.</param>
-    public static async Task<GroupsService> StartAsync(Servers servers, int replicas = 1, Func<string, string, (string Database, string Amqp)>? through = null)
+    public static async Task<GroupsService> StartAsync(Servers servers, int replicas = 1, Func<string, string, (string Database, string Amqp)>? through = null,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var infrastructure = await servers.InfrastructureAsync();
         var (database, amqp) = (await servers.CreateDatabaseAsync("groups"), await servers.CreateVirtualHostAsync());
@@ -44,7 +45,7 @@ public sealed class GroupsService : IAsyncDisposable
             AmqpUri = serviceAmqp,
             Services = ["groups"],
             Replicas = replicas,
-            Environment = new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "10000" },
+            Environment = new Dictionary<string, string>(environment ?? new Dictionary<string, string>()) { ["Limits__RequestsPerSecond"] = "10000" },
         });
         var service = new GroupsService(host, database, amqp) { _broker = listening };
         await service.CollectAsync(listening);

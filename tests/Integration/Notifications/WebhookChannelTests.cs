@@ -2,6 +2,7 @@ using System.Text;
 using Huzhu.Contracts;
 using Huzhu.Local.Infrastructure;
 using Huzhu.Notifications.Channels;
+using Huzhu.ServiceDefaults;
 using Xunit;
 
 namespace Huzhu.Tests.Integration.Notifications;
@@ -36,7 +37,7 @@ public sealed class WebhookChannelTests
     [InlineData(Case.Secret, null, null)]
     public void every_message_is_signed_or_not_sent(string? secret, string? defaultSecret, string? refusal)
     {
-        using var channel = new WebhookChannel(new WebhookOptions(new HashSet<string>(), defaultSecret), TimeProvider.System);
+        using var channel = new WebhookChannel(new WebhookOptions(new OutboundHttp(new HashSet<string>()), defaultSecret), TimeProvider.System);
         Assert.Equal(refusal, channel.Refuse(new Address("https://example.com/hook", secret)));
     }
 
@@ -130,7 +131,7 @@ public sealed class WebhookChannelTests
     }
 
     private static WebhookChannel Channel(params string[] allowedHosts) =>
-        new(new WebhookOptions(allowedHosts.ToHashSet(StringComparer.OrdinalIgnoreCase), DefaultSecret: null), TimeProvider.System);
+        new(new WebhookOptions(new OutboundHttp(allowedHosts.ToHashSet(StringComparer.OrdinalIgnoreCase)), DefaultSecret: null), TimeProvider.System);
 
     private static Message Message() => new(new NotificationId(Guid.CreateVersion7()), "responder-1", Encoding.UTF8.GetBytes("{}"));
 }

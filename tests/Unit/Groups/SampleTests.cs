@@ -17,7 +17,7 @@ public class SampleTests
 
     public static TheoryData<Type> Stored => new((Type[])
     [
-        .. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(),
+        .. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>(),
     ]);
 
     public static TheoryData<Type> Published => new((Type[])[typeof(Messages.ResponderChanged), typeof(Messages.MeasureImposed), typeof(Messages.MeasureLifted)]);

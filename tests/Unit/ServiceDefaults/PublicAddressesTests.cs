@@ -1,9 +1,9 @@
 using System.Net;
 using CsCheck;
-using Huzhu.Notifications.Channels;
+using Huzhu.ServiceDefaults;
 using Xunit;
 
-namespace Huzhu.Tests.Unit.Notifications;
+namespace Huzhu.Tests.Unit.ServiceDefaults;
 
 public class PublicAddressesTests
 {

@@ -1,11 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Huzhu.Notifications.Channels;
+namespace Huzhu.ServiceDefaults;
 
 /// <summary>
 /// Tells addresses of the public Internet from those of a private network, so that nobody can make this service knock on
-/// doors inside ours by registering a webhook there.
+/// doors inside ours by naming an address there, for a webhook or a feed.
 /// </summary>
 public static class PublicAddresses
 {
