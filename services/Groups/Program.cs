@@ -5,10 +5,10 @@ using Huzhu.ServiceDefaults;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "groups");
 builder.AddEventStore(
-    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>()],
-    Publishing.Map, options => options.AddViews());
+    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<PersonEvent>()],
+    Publishing.Map, options => options.AddViews(), untold: [typeof(PersonalDataRead)]);
 builder.AddMessaging("groups", _ => { });
-builder.Services.AddSingleton<PersonalDataVault>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
+builder.Services.AddPeople<DirectoryPeople>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
 builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
 builder.AddProviderEventConsumer();
 
@@ -25,4 +25,5 @@ app.MapGetContact();
 app.MapPublishMeasure();
 app.MapLiftMeasure();
 app.MapGetMeasures();
+app.MapPeople();
 await app.RunHuzhuAsync(args);

@@ -15,6 +15,8 @@ public sealed class RequestView
     /// <summary>As a word: queries look at it.</summary>
     public string Status { get; init; } = Words.Of(RequestStatus.Open);
     public Guid PersonId { get; init; }
+    /// <summary>Who called for the person.</summary>
+    public Guid CallerId { get; init; }
     public DateTimeOffset SubmittedAt { get; init; }
 
     /// <summary>Whether the person's next intake must know of this request: a need is under way, or there was a concern.</summary>
@@ -29,6 +31,7 @@ public sealed class RequestView
             State = state,
             Status = Words.Of(state.Status),
             PersonId = state.PersonId.Value,
+            CallerId = state.CallerId.Value,
             SubmittedAt = state.SubmittedAt,
             Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),
         };
@@ -40,7 +43,9 @@ public sealed class RequestView
         options.Schema.For<RequestView>()
             .Duplicate(view => view.PersonId, notNull: true)
             .Duplicate(view => view.SubmittedAt, notNull: true)
-            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at");
+            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at")
+            // Few call for somebody else.
+            .Index(view => view.CallerId, index => (index.Name, index.Predicate) = ("request_view_caller", RequestPeople.CalledForAnother));
         options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
     }
 }
