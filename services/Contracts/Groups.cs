@@ -46,3 +46,6 @@ public sealed record MeasureImposed(
 
 /// <summary>A collective measure has ended, because its time came or because somebody lifted it.</summary>
 public sealed record MeasureLifted(MeasureId MeasureId, string Reason, DateTimeOffset At);
+
+/// <summary>A responder's contact data was erased. Whoever keeps something that was told to it forgets it.</summary>
+public sealed record ContactErased(ResponderId ResponderId, DateTimeOffset At);

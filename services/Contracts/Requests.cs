@@ -44,3 +44,9 @@ public sealed record NeedReopened(Need Need, string Reason, bool Disputed, DateT
 /// never again asked for this person.
 /// </summary>
 public sealed record ConcernRaised(NeedId NeedId, RequestId RequestId, PersonId PersonId, ResponderId? ResponderId, DateTimeOffset At);
+
+/// <summary>
+/// A person's data was erased. Whoever keeps something that was told about these needs, or to this person, forgets it.
+/// </summary>
+/// <param name="Needs">Every need of theirs, and every one that they called about.</param>
+public sealed record PersonErased(PersonId PersonId, IReadOnlyList<NeedId> Needs, DateTimeOffset At);

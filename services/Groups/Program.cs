@@ -6,10 +6,10 @@ using Huzhu.ServiceDefaults;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "groups");
 builder.AddEventStore(
-    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>()],
-    Publishing.Map, options => options.AddViews(), untold: EventStore.EventsOf<AlertEvent>());
+    [.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>(), .. EventStore.EventsOf<PersonEvent>()],
+    Publishing.Map, options => options.AddViews(), untold: [.. EventStore.EventsOf<AlertEvent>(), typeof(PersonalDataRead)]);
 builder.AddMessaging("groups", _ => { });
-builder.Services.AddSingleton<PersonalDataVault>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
+builder.Services.AddPeople<DirectoryPeople>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
 builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
 builder.AddProviderEventConsumer();
 builder.AddCap();
@@ -28,4 +28,5 @@ app.MapPublishMeasure();
 app.MapLiftMeasure();
 app.MapGetMeasures();
 app.MapReceiveAlert();
+app.MapPeople();
 await app.RunHuzhuAsync(args);

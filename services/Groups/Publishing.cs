@@ -1,6 +1,7 @@
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Groups.Domain;
+using Huzhu.ServiceDefaults;
 using JasperFx.Events;
 using Marten;
 
@@ -17,7 +18,8 @@ public static class Publishing
         ProviderEvent happened => [Told(await At<Provider, ProviderEvent>(stored, log, cancellation), stored, happened.At)],
         Domain.MeasureImposed happened => [Told(await At<Measure, MeasureEvent>(stored, log, cancellation), stored, happened)],
         Domain.MeasureLifted happened => [new Contracts.Groups.V1.MeasureLifted(new MeasureId(stored.StreamId), happened.Reason, happened.At)],
-        MeasurePublished or MeasureCancelled or AlertEvent => [],
+        PersonErased happened => [new ContactErased(new ResponderId(happened.PersonId), happened.At)],
+        MeasurePublished or MeasureCancelled or AlertEvent or RetentionChanged => [],
         _ => throw new InvalidOperationException($"Nobody has said what {stored.Data.GetType().Name} means to other services."),
     };
 

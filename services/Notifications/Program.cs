@@ -16,6 +16,7 @@ builder.AddMessaging("notifications", bus =>
     bus.AddConsumer<TellOfAcceptanceConsumer, TellOfAcceptanceConsumerDefinition>();
     bus.AddConsumer<TellOfOfferEndConsumer, TellOfOfferEndConsumerDefinition>();
     bus.AddConsumer<TellOfNeedStateConsumer, TellOfNeedStateConsumerDefinition>();
+    bus.AddConsumer<ForgetPersonConsumer, ForgetPersonConsumerDefinition>();
 });
 builder.Services.AddDirectories(builder.Configuration)
     .AddChannels(builder.Configuration)

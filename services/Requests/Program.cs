@@ -9,7 +9,7 @@ using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "requests");
 builder.Services
-    .AddSingleton<PersonalDataVault>().AddSingleton<PersonalRecords>().AddSingleton<Fingerprints>()
+    .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<Fingerprints>()
     .AddSingleton(SubDistrictMap.Load(builder.Configuration))
     .AddSingleton(new SourceChannels(builder.Configuration)).AddSingleton(new Jurisdictions(builder.Configuration))
     .AddScoped<ActOnRequest>()
@@ -17,11 +17,11 @@ builder.Services
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
     .AddHostedService<IdempotencyKeys.Expiry>();
-builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, options =>
+builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-}, untold: [typeof(NeedStateRecorded)]);
+}, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead)]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
 var app = builder.Build();
@@ -38,4 +38,5 @@ RaiseConcern.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
 app.MapOpen311();
+app.MapPeople();
 await app.RunHuzhuAsync(args);

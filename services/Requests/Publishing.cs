@@ -1,6 +1,7 @@
 using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
 using JasperFx.Events;
 using Marten;
 using V1 = Huzhu.Contracts.Requests.V1;
@@ -16,9 +17,15 @@ public static class Publishing
         RequestSubmitted e => Submitted(Request.Evolve(RequestState.Initial, e), e.At),
         IntakeCompleted or NeedDisputed or NeedReopened or ConcernRaised => Map((RequestEvent)stored.Data,
             (await log.LoadRequestAsync(new RequestId(stored.StreamId), cancellation, stored.Version)).State),
+        PersonErased e => [new V1.PersonErased(new PersonId(e.PersonId), await NeedsOfAsync(e.PersonId, log, cancellation), e.At)],
+        RetentionChanged => [],
         RequestEvent e => Map(e, new RequestState { Id = new RequestId(stored.StreamId) }),
         _ => throw new InvalidOperationException($"Requests does not know the event {stored.Data.GetType().Name}."),
     };
+
+    private static async Task<IReadOnlyList<NeedId>> NeedsOfAsync(Guid person, IQuerySession log, CancellationToken cancellation) =>
+        [.. (await log.Query<RequestView>().Where(view => view.PersonId == person || view.CallerId == person).ToListAsync(cancellation))
+            .SelectMany(view => view.State.Needs).Select(need => need.NeedId)];
 
     /// <param name="state">The request after the event.</param>
     public static IReadOnlyList<object> Map(RequestEvent happened, RequestState state) => happened switch

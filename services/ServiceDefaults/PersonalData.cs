@@ -31,7 +31,12 @@ public sealed class PersonalDataVault
     private readonly NpgsqlDataSource _database;
     private readonly byte[][] _masterKeys;
     private readonly MemoryCache _keys = new(new MemoryCacheOptions { SizeLimit = 20_000 });
-    private static readonly TimeSpan KeyLifetime = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long a process can go on reading after an erasure that it has not heard of.</summary>
+    public static readonly TimeSpan KeyLifetime = TimeSpan.FromMinutes(1);
+
+    /// <summary>On this channel of the database every process hears of every erasure, with its commit.</summary>
+    public const string ErasureChannel = "huzhu_person_erased";
 
     public PersonalDataVault(NpgsqlDataSource database, IConfiguration configuration)
     {
@@ -87,13 +92,42 @@ public sealed class PersonalDataVault
             ? JsonSerializer.Deserialize<T>(Open(key, personId, Convert.FromBase64String(data.CipherText)), JsonSerializerOptions.Web)
             : null;
 
-    /// <summary>Deletes the person's key. What was encrypted with it can never be read again, here at once, elsewhere within a minute.</summary>
-    public async Task EraseAsync(Guid personId, CancellationToken cancellation)
+    /// <summary>
+    /// Deletes the person's key with the session's commit, and tells every replica. What was encrypted with it can never
+    /// be read again: at once where the word arrives, otherwise within a minute.
+    /// </summary>
+    public static void Erase(IDocumentOperations session, Guid personId) => session.QueueSqlCommand($"""
+        with told as (select pg_notify('{ErasureChannel}', ?::text))
+        delete from {EventStore.Schema}.person_keys where person_id = ? and (select count(*) from told) = 1
+        """, personId.ToString(), personId);
+
+    /// <summary>Forgets the person's key in this process.</summary>
+    public void Forget(Guid personId) => _keys.Remove(personId);
+
+    /// <summary>Forgets every key in this process.</summary>
+    public void ForgetAll() => _keys.Clear();
+
+    /// <summary>Whether the person has a key, whatever this process remembers.</summary>
+    public async Task<bool> HasKeyAsync(Guid personId, CancellationToken cancellation)
     {
-        await using var command = _database.CreateCommand($"delete from {EventStore.Schema}.person_keys where person_id = $1");
+        await using var command = _database.CreateCommand($"select 1 from {EventStore.Schema}.person_keys where person_id = $1");
         command.Parameters.AddWithValue(personId);
-        await command.ExecuteNonQueryAsync(cancellation);
-        _keys.Remove(personId);
+        return await command.ExecuteScalarAsync(cancellation) is not null;
+    }
+
+    /// <summary>
+    /// A hash that only these people's keys together can make again, so that it says nothing once one of them was erased.
+    /// Null when one of them has no key.
+    /// </summary>
+    public async Task<byte[]?> HashAsync(IEnumerable<Guid> personIds, byte[] data, CancellationToken cancellation)
+    {
+        foreach (var personId in personIds.Distinct())
+        {
+            if (await FindKeyAsync(personId, cancellation) is not { } key)
+                return null;
+            data = HMACSHA256.HashData(HKDF.DeriveKey(HashAlgorithmName.SHA256, key, 32, info: "huzhu fingerprint"u8.ToArray()), data);
+        }
+        return data;
     }
 
     private async Task<byte[]?> FindKeyAsync(Guid personId, CancellationToken cancellation)

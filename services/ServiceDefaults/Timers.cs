@@ -17,6 +17,10 @@ public interface ITimerHandler
 {
     /// <summary>The kind of timer that this handles: a kebab-case word.</summary>
     string Kind { get; }
+
+    /// <summary>How late it may be. The table is looked into as often as the most exact kind of a service asks for.</summary>
+    TimeSpan Precision => TimeSpan.FromMilliseconds(100);
+
     Task HandleAsync(Guid subject, CancellationToken cancellation);
 }
 
@@ -27,6 +31,7 @@ public interface ITimerHandler
 public static class Timers
 {
     private const string Name = EventStore.Schema + ".timers";
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
     public static Table Table()
     {
@@ -45,6 +50,25 @@ public static class Timers
         session.QueueSqlCommand($"insert into {Name} (id, kind, subject, due_at) values (?, ?, ?, ?)",
             Guid.CreateVersion7(), kind, subject, dueAt.ToUniversalTime());
 
+    /// <summary>
+    /// Schedules the next firing of a timer that goes on by itself. A timer may fire twice; when another firing is
+    /// scheduled already, this one adds none, so that one stays one.
+    /// </summary>
+    public static async Task ScheduleNextAsync(NpgsqlDataSource database, string kind, Guid subject, DateTimeOffset now, TimeSpan pause, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            insert into {Name} (id, kind, subject, due_at) select $1, $2, $3, $4
+            where not exists (select 1 from {Name} where kind = $2 and subject = $3 and due_at > $5)
+            """);
+        command.Parameters.AddWithValue(Guid.CreateVersion7());
+        command.Parameters.AddWithValue(kind);
+        command.Parameters.AddWithValue(subject);
+        command.Parameters.AddWithValue((now + pause).ToUniversalTime());
+        // The one that is firing is due again at the end of its lease.
+        command.Parameters.AddWithValue((now + Lease).ToUniversalTime());
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     public static IServiceCollection AddTimer<THandler>(this IServiceCollection services) where THandler : class, ITimerHandler
     {
         services.AddSingleton<ITimerHandler, THandler>();
@@ -56,14 +80,13 @@ public static class Timers
     private sealed class TimerLoop(NpgsqlDataSource database, IEnumerable<ITimerHandler> handlers, TimeProvider time, ILogger<TimerLoop> logger)
         : BackgroundService
     {
-        private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
-        private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
         private const int Slots = 64;
 
         /// <summary>So many free slots make a look into the table worth its cost.</summary>
         private const int LeastFreeSlots = 16;
 
         private readonly Dictionary<string, ITimerHandler> _handlers = handlers.ToDictionary(handler => handler.Kind);
+        private readonly TimeSpan _longestWait = handlers.Min(handler => handler.Precision);
 
         /// <summary>Timers that have fired and whose rows go with the next look into the table. One that is forgotten here fires again.</summary>
         private readonly ConcurrentQueue<Guid> _fired = new();
@@ -86,7 +109,7 @@ public static class Timers
                         _ = FireAsync(timer, slots, stoppingToken);
                     }
                     if (due.Count < free)
-                        await Task.Delay(LongestWait, time, stoppingToken);
+                        await Task.Delay(_longestWait, time, stoppingToken);
                 }
                 catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
                 {

@@ -12,9 +12,10 @@ static class Audit
             "Reads the event logs: what happened and why, and whether anything was changed since.",
             """
             Reads the logs of what ./huzhu up runs, or else of the last ./huzhu demo, whose data it keeps in .local/last
-            until the next one; the audit starts PostgreSQL on it and stops it again. It writes nothing to a database.
+            until the next one; the audit starts PostgreSQL on it and stops it again. It writes nothing to a database:
+            erase asks the running services to.
 
-              ./huzhu audit timeline REQUEST|NEED|RESPONDER [--as-of TIME] [--json] [--html FILE]
+              ./huzhu audit timeline REQUEST|NEED|RESPONDER|PERSON [--as-of TIME] [--json] [--html FILE]
               ./huzhu audit explain NEED [--as-of TIME] [--json]   why each offer went where it went
               ./huzhu audit state [--at TIME] [--json]             capacity, backlog and needs of any instant
               ./huzhu audit recheck [--from TIME] [--to TIME]      decides every offer again
@@ -26,6 +27,9 @@ static class Audit
               ./huzhu audit verify [--since-last] [--copy FILE]    whether anything sealed was changed, and what
               ./huzhu audit prove EVENT > FILE                     or: prove --since CHECKPOINT
               ./huzhu audit check-proof FILE                       needs no database
+              ./huzhu audit erase PERSON|REQUEST|RESPONDER [--basis CODE] [--force]
+              ./huzhu audit erasure-report [PERSON] [--json]       who was erased, and what of them is left
+              ./huzhu audit access PERSON|REQUEST|RESPONDER        who has read their data, and why
 
             Checkpoints, sealed lines and the signing key lie in .local/audit. docs/auditors says what they promise.
 
@@ -51,7 +55,9 @@ static class Audit
 
         var up = RunFolder.Existing(repository).FirstOrDefault(other => other.Kind == Up.Kind && other.IsLive);
         if (up is not null && LocalDescription.Read(repository) is { } description)
-            return await StartAsync(repository, run, up.Id, description.Databases, arguments, cancellation);
+            return await StartAsync(repository, run, up.Id, description.Databases, arguments, cancellation, description);
+        if (arguments is ["erase", ..])
+            throw new MissingRequirementException("No service runs that could erase anybody: ./huzhu up --detach starts them.");
         if (KeptDatabase.Find(repository) is not { } kept)
             throw new MissingRequirementException("There is no log to read: ./huzhu up --detach starts the services, ./huzhu demo leaves its data.");
         await using var server = await narrator.DuringAsync("Starting PostgreSQL on the data of the last demo", async _ =>
@@ -61,7 +67,8 @@ static class Audit
     }
 
     static async Task<int> StartAsync(
-        Repository repository, RunFolder run, string audited, IReadOnlyDictionary<string, string> databases, IReadOnlyList<string> arguments, CancellationToken cancellation)
+        Repository repository, RunFolder run, string audited, IReadOnlyDictionary<string, string> databases, IReadOnlyList<string> arguments, CancellationToken cancellation,
+        LocalDescription? running = null)
     {
         var folder = Path.Combine(repository.LocalFolder, "audit");
         PrivateFiles.CreateFolder(folder);
@@ -77,6 +84,11 @@ static class Audit
         var environment = databases.ToDictionary(database => $"ConnectionStrings__{database.Key}", database => (string?)database.Value);
         environment["Audit__Folder"] = Path.Combine(folder, audited);
         environment["Audit__KeyFile"] = key;
+        if (running is not null)
+        {
+            foreach (var (service, address) in running.Services) environment[$"Services__{service}"] = address;
+            environment["Audit__Token"] = running.Tokens["operator"];
+        }
         return await Foreground.RunAsync(repository, run, "audit", program, arguments, cancellation, environment);
     }
 }

@@ -115,6 +115,18 @@ public sealed class ServiceLog : IAsyncDisposable
         string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 
+    /// <summary>Which of these people have a key in the service's database. Only ids are read, so a role may be kept from the keys.</summary>
+    public async Task<HashSet<Guid>> FindPeopleWithKeyAsync(Guid[] people, CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"select person_id from {EventStore.Schema}.person_keys where person_id = any($1)");
+        command.Parameters.AddWithValue(people);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var found = new HashSet<Guid>();
+        while (await reader.ReadAsync(cancellation))
+            found.Add(reader.GetGuid(0));
+        return found;
+    }
+
     /// <summary>Connections that all see the database as of one moment, so that tables can be compared while the service runs.</summary>
     public async Task<IReadOnlyList<NpgsqlConnection>> OpenTogetherAsync(int count, CancellationToken cancellation)
     {

@@ -29,6 +29,7 @@ public static class AuditCommand
             Timeline.Command(settings), Explain.Command(settings), StateAt.Command(settings), RecheckOffers.Command(settings), RebuildReadModels.Command(settings),
             Replay.Command(settings), EquityReport.Command(settings),
             Export.Command(settings), Key.Command(settings), Seal.Command(settings), Verify.Command(settings), Prove.Command(settings), CheckProof.Command(settings),
+            Erase.Command(settings), ErasureReport.Command(settings), ShowAccess.Command(settings),
         };
         var parsed = root.Parse([.. arguments]);
         if (parsed.Errors.Count > 0)

@@ -8,7 +8,8 @@ namespace Huzhu.Audit.Verbs;
 /// <summary>
 /// Where the logs are and what they are sealed with. <c>ConnectionStrings:Requests</c> and so on name the databases,
 /// <c>Audit:Folder</c> the sealed lines and checkpoints, <c>Audit:KeyFile</c> the private keys, <c>Audit:TrustFile</c> the
-/// public ones, <c>Audit:Deployment</c> whose logs these are.
+/// public ones, <c>Audit:Deployment</c> whose logs these are. Only <c>erase</c> speaks to running services: at
+/// <c>Services:Requests</c> and <c>Services:Groups</c>, with <c>Audit:Token</c>.
 /// </summary>
 public sealed class Settings(IConfiguration configuration)
 {
@@ -20,6 +21,15 @@ public sealed class Settings(IConfiguration configuration)
         new(service, configuration.GetConnectionString(service) is { Length: > 0 } connection
             ? connection
             : throw new AuditException($"ConnectionStrings:{service} is missing: where is the database of {service}?"));
+
+    /// <summary>Where a running service answers.</summary>
+    public Uri AddressOf(string service) =>
+        Uri.TryCreate(configuration[$"Services:{service}"]?.TrimEnd('/') + "/", UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+            ? address
+            : throw new AuditException($"Services:{service} is missing: {service} must run, and this must know where.");
+
+    /// <summary>An operator's token for the running services.</summary>
+    public string Token => configuration["Audit:Token"] is { Length: > 0 } token ? token : throw new AuditException("Audit:Token is missing: an operator's token is needed, and services that run.");
 
     public SealFolder FolderOf(string service, DirectoryInfo? option) => new(option?.FullName ?? Required("Audit:Folder", "--folder"), service);
 

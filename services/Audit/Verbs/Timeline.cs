@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Text;
 using System.Text.Json;
+using Huzhu.Audit.Erasing;
 using Huzhu.Audit.Reading;
+using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Audit.Verbs;
 
-/// <summary>What happened to one request, need or responder, across the four logs, with what caused it.</summary>
+/// <summary>What happened to one request, need, responder or person, across the four logs, with what caused it.</summary>
 static class Timeline
 {
     private const int LongestFact = 80;
@@ -14,7 +16,7 @@ static class Timeline
 
     public static Command Command(Settings settings)
     {
-        var id = new Argument<Guid>("id") { Description = "Id of a request, a need or a responder." };
+        var id = new Argument<Guid>("id") { Description = "Id of a request, a need, a responder or a person." };
         var asOf = new Option<DateTimeOffset?>("--as-of") { Description = "Only what was in the logs then.", HelpName = "TIME" };
         var json = new Option<bool>("--json") { Description = "As JSON, each event whole." };
         var html = new Option<FileInfo>("--html") { Description = "As a page to print, in this file.", HelpName = "FILE" };
@@ -67,7 +69,10 @@ static class Timeline
                 await TakeAsync(requests, "stream_id = any($1)", [behind]);
             await TakeAsync(matching, "type in ('place_held', 'place_released') and (data->>'needId')::uuid = any($1)", subjects);
             about = "needId";
+            await TakeAsync(requests, "stream_id = any($1)", [.. entries.Where(entry => entry.Service == "requests").SelectMany(entry => PeopleOf(entry.Stored)).Distinct().Select(People.StreamOf)]);
         }
+        foreach (var log in new[] { requests, groups })
+            await TakeAsync(log, $"stream_id = any($1) or {PersonEvents.ReadingsOf}", [id, People.StreamOf(id), .. entries.Where(entry => entry.Stored.Type == "request_submitted").Select(entry => entry.Stored.Stream)]);
         var told = new List<Guid>();
         await foreach (var stored in notifications.FindAsync($"type = 'notification_requested' and (data->>'{about}')::uuid = any($1)", subjects, cancellation))
             told.Add(stored.Stream);
@@ -79,7 +84,7 @@ static class Timeline
             var found = new List<StoredEvent>();
             await foreach (var stored in log.FindAsync(condition, ids, cancellation))
                 found.Add(stored);
-            entries.AddRange(found.Select(stored => new Entry(log.Service, stored)));
+            entries.AddRange(found.Where(stored => !entries.Exists(entry => entry.Stored.Id == stored.Id)).Select(stored => new Entry(log.Service, stored)));
             return found;
         }
     }
@@ -90,6 +95,12 @@ static class Timeline
         return data.RootElement.TryGetProperty("content", out var content) && content.TryGetProperty("needs", out var needs)
             ? [.. needs.EnumerateArray().Select(need => need.GetProperty("needId").GetGuid())]
             : [];
+    }
+
+    private static IEnumerable<Guid> PeopleOf(StoredEvent stored)
+    {
+        using var data = JsonDocument.Parse(stored.Data);
+        return stored.Type == "request_submitted" ? [data.RootElement.GetProperty("personId").GetGuid(), data.RootElement.GetProperty("callerId").GetGuid()] : [];
     }
 
     private static Guid? RequestOf(StoredEvent stored)

@@ -17,7 +17,7 @@ public static class GetContact
             .WithSummary("Channels with their secrets, for the service that sends")
             .Produces<ContactResource>().ProducesProblem(404).ProducesProblem(410);
 
-    private static async Task<IResult> HandleAsync(Guid id, Streams streams, ContactVault contacts, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(Guid id, HttpContext http, Streams streams, ContactVault contacts, AccessLog access, CancellationToken cancellation)
     {
         var group = await streams.LoadAsync<Group, GroupEvent>(id, cancellation);
         var entry = group.IsForeign ? (await streams.LoadAsync<Provider, ProviderEvent>(id, cancellation)).State.Listing.Entry : group.State.Listing.Entry;
@@ -26,6 +26,8 @@ public static class GetContact
         var contact = await contacts.RevealAsync(id, entry, cancellation);
         if (contact is null && entry.Contact is not null)
             return Problems.Of(StatusCodes.Status410Gone, "erased", "The contact data was erased.");
+        if (contact is not null)
+            await access.RecordAsync(http, [id], id, Revealed.Contact, cancellation);
         return Results.Ok(new ContactResource(entry.Name, contact?.CoordinatorName, contact?.Channels ?? [], entry.CommunicationAbilities));
     }
 }

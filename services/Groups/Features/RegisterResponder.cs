@@ -35,6 +35,6 @@ public static class RegisterResponder
         }, cancellation, whenForeign: Listing.IdTaken);
         return outcome.Refusal is { } refusal
             ? refusal.ToProblem()
-            : Results.Created($"{Access.PathOf(TState.KindOfStream)}/{id}", await http.ShowAsync(id, outcome.State, outcome.Version, cancellation));
+            : Results.Created($"{Access.PathOf(TState.KindOfStream)}/{id}", await http.ShowAsync(id, outcome.State, outcome.Version, cancellation, hasJustSaidIt: true));
     }
 }

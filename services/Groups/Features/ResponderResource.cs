@@ -50,7 +50,8 @@ public static class Access
         || ((user.IsInRole(Roles.Coordinator) || user.IsInRole(Roles.Responder)) && user.SpeaksFor(id, [.. listing.Entry?.ManagedBy ?? []]));
 
     /// <summary>The entry for this reader: with contact for who manages it, and with its version as <c>ETag</c>.</summary>
-    public static async Task<ResponderResource> ShowAsync<TState>(this HttpContext http, Guid id, TState state, long version, CancellationToken cancellation, string? note = null)
+    /// <param name="hasJustSaidIt">The reader gave the contact with this very call, and so learns nothing.</param>
+    public static async Task<ResponderResource> ShowAsync<TState>(this HttpContext http, Guid id, TState state, long version, CancellationToken cancellation, string? note = null, bool hasJustSaidIt = false)
         where TState : IResponder
     {
         http.Response.Headers.ETag = $"\"{version}\"";
@@ -58,6 +59,8 @@ public static class Access
         if (!http.User.MayManage(id, state.Listing))
             return resource;
         var contact = await http.RequestServices.GetRequiredService<ContactVault>().RevealAsync(id, state.Listing.Entry!, cancellation);
+        if (contact is not null && !hasJustSaidIt)
+            await http.RequestServices.GetRequiredService<AccessLog>().RecordAsync(http, [id], id, Revealed.Contact, cancellation);
         return resource with
         {
             ManagedBy = state.Listing.Entry!.ManagedBy,

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
+using Huzhu.Notifications.Content;
 using Huzhu.Notifications.Domain;
 
 namespace Huzhu.Notifications.Channels;
@@ -9,7 +12,7 @@ namespace Huzhu.Notifications.Channels;
 /// the same machine, for drills, and for places without a network. The address is the file's name without its ending
 /// (letters, digits, dashes), or empty for a file of the audience's own.
 /// </summary>
-public sealed partial class FileChannel : IChannel
+public sealed partial class FileChannel : IChannel, IKeepsMessages
 {
     private static readonly TimeSpan LongestWaitForLock = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(10);
@@ -60,6 +63,33 @@ public sealed partial class FileChannel : IChannel
         }
     }
 
+    /// <summary>
+    /// Whoever follows a file sees it become shorter, and then begins anew. The name of a file is an address and may be
+    /// somebody's: a file without a message left goes.
+    /// </summary>
+    public async Task ForgetAsync(KeptMessage isTheirs, CancellationToken cancellation)
+    {
+        foreach (var path in Directory.EnumerateFiles(_folder, "*.jsonl"))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            await using var turn = await TakeLockAsync(LockOf(path)) ?? throw new IOException("A file of messages is locked by somebody else.");
+            // Read again under the lock; another process may have removed it.
+            var lines = File.Exists(path) ? await File.ReadAllLinesAsync(path, CancellationToken.None) : [];
+            var kept = lines.Where(line => !MessageBody.Is(line, isTheirs)).ToList();
+            if (kept.Count == lines.Length)
+                continue;
+            if (kept.Count == 0)
+            {
+                File.Delete(path);
+                continue;
+            }
+            await using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            file.Write(Encoding.UTF8.GetBytes(string.Concat(kept.Select(line => line + "\n"))));
+            file.SetLength(file.Position);
+            file.Flush(flushToDisk: true);
+        }
+    }
+
     private static async Task WriteAllAsync(ConcurrentQueue<Line> waiting)
     {
         var lines = new List<Line>();
@@ -84,7 +114,7 @@ public sealed partial class FileChannel : IChannel
     private static async Task<SendOutcome> AppendAsync(string path, IEnumerable<Line> lines)
     {
         // The lock of another process is on a file beside it, so that readers of the messages are never shut out.
-        await using var turn = await TakeLockAsync(path + ".lock");
+        await using var turn = await TakeLockAsync(LockOf(path));
         if (turn is null)
             return SendOutcome.Transient("file-locked");
         await using var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
@@ -110,6 +140,10 @@ public sealed partial class FileChannel : IChannel
         file.Seek(-1, SeekOrigin.End);
         return file.ReadByte() != '\n';
     }
+
+    /// <summary>The same in every process; shared by many files, because the name of a lock that stays must not be somebody's address.</summary>
+    private static string LockOf(string path) =>
+        Path.Combine(Path.GetDirectoryName(path)!, $"{SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFileName(path)))[0] % Stripes:x2}.lock");
 
     private static async Task<FileStream?> TakeLockAsync(string path)
     {

@@ -24,6 +24,19 @@ public interface IChannel
     Task<SendOutcome> SendAsync(Message message, Address address, CancellationToken cancellation);
 }
 
+/// <summary>A channel that keeps messages where others read them, and so must be able to forget some.</summary>
+public interface IKeepsMessages
+{
+    /// <summary>Removes every message that is theirs, and returns when nothing of it is left. May be called again.</summary>
+    /// <exception cref="IOException">Somebody holds what is kept; to be called again.</exception>
+    Task ForgetAsync(KeptMessage isTheirs, CancellationToken cancellation);
+}
+
+/// <summary>Whether a message that was kept is to be forgotten.</summary>
+/// <param name="need">The need that it is about.</param>
+/// <param name="told">The responder that it was told to; null when it was told to a requester.</param>
+public delegate bool KeptMessage(NeedId need, ResponderId? told);
+
 /// <summary>Where to send to. Personal data; it does not print itself.</summary>
 /// <param name="Secret">What the receiver expects the message to be signed with, where the channel signs.</param>
 public sealed record Address(string Value, string? Secret)

@@ -12,10 +12,10 @@ namespace Huzhu.Notifications.Contacts;
 public sealed class RequestsDirectory(HttpClient http)
 {
     public Task<Answer<Contact>> FindContactAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
-        Question.AskAsync(http, "requests", $"v1/requests/{request}/contact?needId={need}", Question.ToContact, cancellation);
+        Question.AskAsync(http, "requests", $"v1/requests/{request}/contact?needId={need}&purpose=notification", Question.ToContact, cancellation);
 
     public Task<Answer<Visit>> FindVisitAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
-        Question.AskAsync<Visit, Visit>(http, "requests", $"v1/requests/{request}/visit?needId={need}", visit => visit, cancellation);
+        Question.AskAsync<Visit, Visit>(http, "requests", $"v1/requests/{request}/visit?needId={need}&purpose=notification", visit => visit, cancellation);
 }
 
 /// <summary>
@@ -28,7 +28,7 @@ public sealed class GroupsDirectory(HttpClient http, ContactCache cache)
     {
         if (cache.Find(responder) is { } known)
             return new Answer<Contact>.Found(known);
-        var answer = await Question.AskAsync(http, "groups", $"v1/responders/{responder}/contact", Question.ToContact, cancellation);
+        var answer = await Question.AskAsync(http, "groups", $"v1/responders/{responder}/contact?purpose=notification", Question.ToContact, cancellation);
         if (answer is Answer<Contact>.Found { Value: var contact })
             cache.Keep(responder, contact);
         return answer;
@@ -44,6 +44,8 @@ public sealed class ContactCache : IDisposable
 
     public void Keep(ResponderId responder, Contact contact) =>
         _contacts.Set(responder, contact, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Lifetime });
+
+    public void Forget(ResponderId responder) => _contacts.Remove(responder);
 
     public void Dispose() => _contacts.Dispose();
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Matching.V1;
+using Huzhu.Notifications.Channels;
 using Huzhu.Notifications.Contacts;
 using Huzhu.Notifications.Domain;
 using Huzhu.ServiceDefaults;
@@ -85,6 +86,25 @@ public static class MessageBody
                 offer?.SubDistrict, offer?.ParallelOffers, Notification.AnswerBy(request, now)?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
                 request.Reason, facts.Contact.Language, links, facts.Visit, Texts.Of(request, facts.ResponderName, now))), Options);
     }
+
+    /// <summary>Whether this is a message, and one of those.</summary>
+    public static bool Is(string json, KeptMessage wanted)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Kept>(json, Options) is { } message
+                && wanted(message.Subject, message.Data?.Audience == Audience.Responder ? message.Data.ResponderId : null);
+        }
+        catch (JsonException)
+        {
+            // Half a line of a writer that died; nobody can say whose it was, so it does not stay.
+            return true;
+        }
+    }
+
+    private sealed record Kept(NeedId Subject, KeptData? Data);
+
+    private sealed record KeptData(Audience Audience, ResponderId? ResponderId);
 
     public static string TypeOf(MessageKind message) => message switch
     {

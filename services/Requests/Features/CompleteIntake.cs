@@ -17,7 +17,7 @@ public static class CompleteIntake
         .ProducesProblem(404).ProducesProblem(409).ProducesProblem(410).ProducesProblem(422);
 
     private static Task<IResult> HandleAsync(RequestId id, IntakeForm form, HttpContext http, IDocumentStore store, PersonalRecords records,
-        PersonalDataVault vault, Fingerprints fingerprints, SubDistrictMap districts, TimeProvider time, CancellationToken cancellation) =>
+        PersonalDataVault vault, SubDistrictMap districts, TimeProvider time, CancellationToken cancellation) =>
         Conflict.RetryAsync(async () =>
         {
             await using var session = store.LightweightSession();
@@ -39,7 +39,7 @@ public static class CompleteIntake
             await vault.PrepareAsync([call.PersonId.Value, call.CallerId.Value], cancellation);
             var content = await Submissions.ContentOfAsync(call, repeats.HistoryOf(call.PersonId), vault, districts, cancellation);
             var now = time.GetUtcNow();
-            var decision = Request.DecideCompletion(state, content, fingerprints.Of(known) == fingerprints.Of(call), http.User.Subject(), now);
+            var decision = Request.DecideCompletion(state, content, Fingerprints.AreEqual(known, call), http.User.Subject(), now);
             if (decision.Refusal is { } refusal)
                 return refusal.ToProblem();
             changes.Append(id.Value, decision.Events, Cause.Current());

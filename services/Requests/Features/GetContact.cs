@@ -19,7 +19,7 @@ public static class GetContact
         .Produces<ContactAnswer>()
         .ProducesProblem(404).ProducesProblem(410);
 
-    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, IQuerySession session, PersonalRecords records, SourceChannels sources, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, SourceChannels sources, CancellationToken cancellation)
     {
         var (state, _) = await session.LoadRequestAsync(id, cancellation);
         if (!state.Exists)
@@ -28,6 +28,7 @@ public static class GetContact
             return Request.NeedNotFound.ToProblem();
         if (await records.RevealAsync(state, cancellation) is not { } call)
             return PersonalRecords.Gone;
+        await access.RecordAsync(http, [state.PersonId.Value, state.CallerId.Value], id.Value, Revealed.Contact, cancellation);
 
         var channels = call.Caller.Channels.ToList();
         if (channels.Count == 0 && sources.Find(call.Source, call.Caller.Ref) is { } listening)

@@ -16,7 +16,7 @@ public static class GetRequest
         .Produces<RequestAnswer>()
         .ProducesProblem(403).ProducesProblem(404);
 
-    private static async Task<IResult> HandleAsync(RequestId id, bool? personal, HttpContext http, IQuerySession session, PersonalRecords records, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(RequestId id, bool? personal, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, CancellationToken cancellation)
     {
         if (personal == true && !http.User.IsInRole(Roles.Operator))
             return Problems.Of(StatusCodes.Status403Forbidden, "forbidden", "Personal data is shown to operators only.");
@@ -27,6 +27,8 @@ public static class GetRequest
         if (personal != true)
             return Results.Ok(answer);
         var shown = await PersonalAnswer.OfAsync(records, state, events, cancellation);
+        if (shown is not null)
+            await access.RecordAsync(http, [state.PersonId.Value, state.CallerId.Value], id.Value, Revealed.Everything, cancellation);
         return Results.Ok(answer with { Personal = shown, Erased = shown is null ? true : null });
     }
 }
@@ -43,9 +45,11 @@ public sealed record NeedAnswer(
         need.DuplicateOf?.NeedId, need.DuplicateOf?.RequestId, need.ResponderId, need.Reason, need.FulfilledAt, need.RepeatCalls);
 }
 
+/// <param name="PersonId">Who needs the help, by the pseudonym that <c>DELETE /v1/people/{id}</c> takes.</param>
+/// <param name="CallerId">Who called; the same when they called for themselves.</param>
 /// <param name="Erased">True when personal data was asked for and is gone.</param>
 public sealed record RequestAnswer(
-    RequestId RequestId, string Source, string ExternalId, string Channel, DateTimeOffset ReceivedAt, DateTimeOffset SubmittedAt,
+    RequestId RequestId, PersonId PersonId, PersonId CallerId, string Source, string ExternalId, string Channel, DateTimeOffset ReceivedAt, DateTimeOffset SubmittedAt,
     RequestStatus Status, IReadOnlyList<string> Missing, string? SubDistrict, IReadOnlyList<CommunicationNeed> Communication,
     ResponderId? OwnGroupId, IReadOnlyList<NeedAnswer> Needs, PersonalAnswer? Personal = null, bool? Erased = null)
 {
@@ -66,7 +70,7 @@ public sealed record RequestAnswer(
     private static RequestAnswer Of(RequestState state, Dictionary<NeedId, TrackedNeed> older)
     {
         var needs = state.Needs.Select(need => NeedAnswer.Of(need) with { State = Shown(need, older) }).ToList();
-        return new RequestAnswer(state.Id, state.Source, state.ExternalId, state.Channel, state.ReceivedAt, state.SubmittedAt,
+        return new RequestAnswer(state.Id, state.PersonId, state.CallerId, state.Source, state.ExternalId, state.Channel, state.ReceivedAt, state.SubmittedAt,
             state.Abandoned ? RequestStatus.Cancelled : RequestState.StatusOf(state.IsPartial, [.. needs.Select(need => need.State)]),
             state.Missing, state.SubDistrict, state.Communication, state.OwnGroupId, needs);
     }

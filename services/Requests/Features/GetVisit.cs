@@ -15,7 +15,7 @@ public static class GetVisit
         .Produces<VisitAnswer>()
         .ProducesProblem(404).ProducesProblem(409).ProducesProblem(410);
 
-    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, IQuerySession session, PersonalRecords records, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, CancellationToken cancellation)
     {
         var (state, _) = await session.LoadRequestAsync(id, cancellation);
         if (!state.Exists)
@@ -27,6 +27,7 @@ public static class GetVisit
             return PersonalRecords.Gone;
         if (call.Person.Place is not { } place)
             return Problems.Of(StatusCodes.Status409Conflict, "partial", "The intake has no place yet.");
+        await access.RecordAsync(http, [state.PersonId.Value, state.CallerId.Value], id.Value, Revealed.Visit, cancellation);
 
         // Without a need named, the note is told only when it is clear which need is meant.
         var note = needId is null && call.Needs.Count > 1 ? null : call.Needs.ElementAtOrDefault(index)?.Note;

@@ -24,7 +24,7 @@ public static class SubmitRequest
         .ProducesProblem(400).ProducesProblem(409).ProducesProblem(422).ProducesProblem(503);
 
     private static async Task<IResult> HandleAsync([FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, IntakeForm form,
-        HttpContext http, Submissions submissions, Fingerprints fingerprints, TimeProvider time)
+        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, TimeProvider time)
     {
         if (!TryReadKey(idempotencyKey, out var key, out var problem))
             return problem;
@@ -38,13 +38,13 @@ public static class SubmitRequest
             return Problems.Of(StatusCodes.Status409Conflict, "idempotency-key-in-progress", "The first request with this Idempotency-Key is still being worked on.");
         try
         {
-            var submission = new Submission(call, fingerprints.Of(call), keyHashes, http.User.Subject(), Cause.Current());
+            var submission = new Submission(call, keyHashes, http.User.Subject(), Cause.Current());
             if (submissions.TryAdd(submission) is not { } committed)
                 return Busy(http);
             var outcome = await committed;
             return outcome.Refusal is { } refusal
                 ? refusal.ToProblem()
-                : Results.Accepted(StatusUrl(http, outcome.Taken!.RequestId), SubmissionAnswer.Of(outcome.Taken, StatusUrl(http, outcome.Taken.RequestId)));
+                : Results.Accepted(StatusUrl(http, outcome.Taken!.RequestId), SubmissionAnswer.Of(outcome.Taken, StatusUrl(http, outcome.Taken.RequestId), person => links.Of(http, person)));
         }
         catch (Exception exception) when (Messaging.IsServerAway(exception))
         {
@@ -83,21 +83,24 @@ public static class SubmitRequest
 }
 
 /// <summary>What the front end gets: the same for every repetition of the same call.</summary>
+/// <param name="EraseUrl">With <c>DELETE</c>, the person's own way to have their data erased; whoever has it needs no account.</param>
+/// <param name="EraseCallerUrl">The caller's, when somebody called for the person.</param>
 public sealed record SubmissionAnswer(
-    RequestId RequestId, string StatusUrl, RequestStatus Status, IReadOnlyList<string> Missing, IReadOnlyList<SubmittedNeed> Needs)
+    RequestId RequestId, string StatusUrl, RequestStatus Status, IReadOnlyList<string> Missing, IReadOnlyList<SubmittedNeed> Needs, string EraseUrl, string? EraseCallerUrl)
 {
-    public static SubmissionAnswer Of(RequestSubmitted taken, string statusUrl)
+    public static SubmissionAnswer Of(RequestSubmitted taken, string statusUrl, Func<PersonId, string> eraseUrl)
     {
         var state = Request.Evolve(RequestState.Initial, taken);
         return new SubmissionAnswer(taken.RequestId, statusUrl, state.Status, state.Missing,
-            [.. state.Needs.Select(need => new SubmittedNeed(need.NeedId, need.Kind, need.State, need.DuplicateOf?.NeedId))]);
+            [.. state.Needs.Select(need => new SubmittedNeed(need.NeedId, need.Kind, need.State, need.DuplicateOf?.NeedId))],
+            eraseUrl(taken.PersonId), taken.CallerId == taken.PersonId ? null : eraseUrl(taken.CallerId));
     }
 }
 
 public sealed record SubmittedNeed(NeedId NeedId, string Kind, NeedState State, NeedId? DuplicateOf);
 
 /// <summary>One checked call on its way into the log.</summary>
-public sealed record Submission(CallForHelp Call, string Fingerprint, IReadOnlyList<byte[]> KeyHashes, string By, Cause Cause);
+public sealed record Submission(CallForHelp Call, IReadOnlyList<byte[]> KeyHashes, string By, Cause Cause);
 
 /// <summary>Either what was taken in, now or the first time, or why not.</summary>
 public readonly record struct SubmissionOutcome(RequestSubmitted? Taken, Refusal? Refusal);
@@ -138,29 +141,30 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         var call = item.Call;
         var id = call.RequestId.Value;
         var usedFor = UsedFor(knownKeys, item);
-        if (usedFor is not null && !fingerprints.IsOf(usedFor, call))
+        if (usedFor is not null && !await fingerprints.IsOfAsync(usedFor, call, cancellation))
             return new SubmissionOutcome(null, Refusal.Invalid("idempotency-key-reused", "This Idempotency-Key was used for another payload."));
 
         var state = changes.StateOf(id);
         if (state.Exists)
         {
             var repeated = (RequestSubmitted)changes.EventsOf(id)[0];
-            if (!fingerprints.IsOf(state.Fingerprint, call))
+            if (!await fingerprints.IsOfAsync(state.Fingerprint, call, cancellation))
                 return new SubmissionOutcome(null, Request.ExternalIdTaken);
             if (usedFor is null)
-                IdempotencyKeys.Remember(session, item.KeyHashes[0], item.Fingerprint, id, now);
+                IdempotencyKeys.Remember(session, item.KeyHashes[0], state.Fingerprint, id, now);
             return new SubmissionOutcome(repeated, null);
         }
 
         var content = await ContentOfAsync(call, repeats.HistoryOf(call.PersonId), vault, districts, cancellation);
+        var fingerprint = await fingerprints.OfAsync(call, cancellation);
         var submitted = new RequestSubmitted(call.RequestId, call.PersonId, call.CallerId, call.Source, call.ExternalId, call.Channel,
-            call.ReceivedAt, call.OperatorId, content, item.Fingerprint, item.By, now);
+            call.ReceivedAt, call.OperatorId, content, fingerprint, item.By, now);
         var decision = Request.DecideSubmission(state, submitted, isSameIntake: false);
         if (decision.Refusal is { } refusal)
             return new SubmissionOutcome(null, refusal);
         changes.Append(id, decision.Events, item.Cause);
         repeats.Link(changes.StateOf(id), item.Cause, now);
-        IdempotencyKeys.Remember(session, item.KeyHashes[0], item.Fingerprint, id, now);
+        IdempotencyKeys.Remember(session, item.KeyHashes[0], fingerprint, id, now);
         return new SubmissionOutcome(submitted, null);
     }
 

@@ -43,6 +43,10 @@ public static class IdempotencyKeys
         session.QueueSqlCommand($"insert into {Name} (key_hash, fingerprint, request_id, created_at) values (?, ?, ?, ?)",
             hash, fingerprint, requestId, now.ToUniversalTime());
 
+    /// <summary>Forgets the keys that these requests came with.</summary>
+    public static void Forget(IDocumentOperations session, IEnumerable<Guid> requests) =>
+        session.QueueSqlCommand($"delete from {Name} where request_id = any(?)", requests.ToArray());
+
     /// <summary>Forgets expired keys, so that the table stays as large as two days are.</summary>
     public sealed class Expiry(NpgsqlDataSource database, TimeProvider time, ILogger<Expiry> logger) : BackgroundService
     {

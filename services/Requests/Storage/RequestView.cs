@@ -15,6 +15,8 @@ public sealed class RequestView
     /// <summary>As a word: queries look at it.</summary>
     public string Status { get; init; } = Words.Of(RequestStatus.Open);
     public Guid PersonId { get; init; }
+    /// <summary>Who called for the person.</summary>
+    public Guid CallerId { get; init; }
     public DateTimeOffset SubmittedAt { get; init; }
     /// <summary>The newest time of its events.</summary>
     public DateTimeOffset UpdatedAt { get; init; }
@@ -31,6 +33,7 @@ public sealed class RequestView
             State = state,
             Status = Words.Of(state.Status),
             PersonId = state.PersonId.Value,
+            CallerId = state.CallerId.Value,
             SubmittedAt = state.SubmittedAt,
             UpdatedAt = view?.UpdatedAt > happened.At ? view.UpdatedAt : happened.At,
             Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),
@@ -45,7 +48,9 @@ public sealed class RequestView
             .Duplicate(view => view.SubmittedAt, notNull: true)
             // Rows of an older version have none until the next event, or until the views are rebuilt.
             .Duplicate(view => view.UpdatedAt)
-            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at");
+            .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at")
+            // Few call for somebody else.
+            .Index(view => view.CallerId, index => (index.Name, index.Predicate) = ("request_view_caller", RequestPeople.CalledForAnother));
         options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);
     }
 }

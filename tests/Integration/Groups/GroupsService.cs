@@ -164,7 +164,7 @@ public sealed class GroupsService : IAsyncDisposable
         await using var channel = await connection.CreateChannelAsync();
         // Before the service starts: a message that no queue takes is held back by the relay.
         await channel.QueueDeclareAsync("listener", durable: true, exclusive: false, autoDelete: false);
-        foreach (var type in new[] { typeof(ResponderChanged), typeof(MeasureImposed), typeof(MeasureLifted) })
+        foreach (var type in new[] { typeof(ResponderChanged), typeof(MeasureImposed), typeof(MeasureLifted), typeof(ContactErased) })
         {
             await channel.ExchangeDeclareAsync($"{type.Namespace}:{type.Name}", ExchangeType.Fanout, durable: true);
             await channel.QueueBindAsync("listener", $"{type.Namespace}:{type.Name}", "");

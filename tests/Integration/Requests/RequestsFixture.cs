@@ -57,6 +57,7 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
                 Capture<NeedConfirmed>(endpoint);
                 Capture<NeedReopened>(endpoint);
                 Capture<ConcernRaised>(endpoint);
+                Capture<PersonErased>(endpoint);
             });
         });
         await _bus.StartAsync(TestContext.Current.CancellationToken);
@@ -108,13 +109,15 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
     public ServiceProcess Process(int replica = 1) => _host!["requests", replica];
 
     public async Task<(int Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(HttpMethod method, string path, object? body = null,
-        string? role = "intake", string? key = null, int replica = 1)
+        string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(_host!["requests", replica].BaseAddress, path));
         if (role is not null)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _host.Token($"test-{role}", [role]));
         if (key is not null)
             request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
+        if (ifMatch is not null)
+            request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
         request.Content = body switch { null => null, string text => new StringContent(text, Encoding.UTF8, "application/json"), _ => JsonContent.Create(body) };
         using var response = await _http.SendAsync(request, TestContext.Current.CancellationToken);
         var answer = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);

@@ -21,8 +21,31 @@ public sealed class PersonalDataTests(Servers servers)
         Assert.DoesNotContain("Lin", System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(data.CipherText)));
         Assert.Equal(Lin, await service.Vault.RevealAsync<Contact>(person, data, Never));
 
-        await service.Vault.EraseAsync(person, Never);
+        await using var session = service.Store.LightweightSession();
+        PersonalDataVault.Erase(session, person);
+        Assert.NotNull(await service.Vault.RevealAsync<Contact>(person, data, Never));
+        await session.SaveChangesAsync(Never);
+        service.Vault.Forget(person);
         Assert.Null(await service.Vault.RevealAsync<Contact>(person, data, Never));
+        Assert.False(await service.Vault.HasKeyAsync(person, Never));
+    }
+
+    [Fact]
+    public async Task a_hash_of_two_people_ends_with_either()
+    {
+        await using var service = await StartAsync();
+        var (person, other) = (Guid.NewGuid(), Guid.NewGuid());
+        Assert.Null(await service.Vault.HashAsync([person, other], "intake"u8.ToArray(), Never));
+        await service.Vault.PrepareAsync([person, other], Never);
+        var hash = await service.Vault.HashAsync([person, other], "intake"u8.ToArray(), Never);
+        Assert.Equal(hash, await service.Vault.HashAsync([person, other], "intake"u8.ToArray(), Never));
+        Assert.NotEqual(hash, await service.Vault.HashAsync([person, other], "another"u8.ToArray(), Never));
+        Assert.NotEqual(hash, await service.Vault.HashAsync([person], "intake"u8.ToArray(), Never));
+        await using var session = service.Store.LightweightSession();
+        PersonalDataVault.Erase(session, other);
+        await session.SaveChangesAsync(Never);
+        service.Vault.Forget(other);
+        Assert.Null(await service.Vault.HashAsync([person, other], "intake"u8.ToArray(), Never));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public class SampleTests
         .. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>(),
     ]);
 
-    public static TheoryData<Type> Published => new((Type[])[typeof(Messages.ResponderChanged), typeof(Messages.MeasureImposed), typeof(Messages.MeasureLifted)]);
+    public static TheoryData<Type> Published => new((Type[])[typeof(Messages.ResponderChanged), typeof(Messages.MeasureImposed), typeof(Messages.MeasureLifted), typeof(Messages.ContactErased)]);
 
     [Theory, MemberData(nameof(Stored))]
     public void every_stored_event_reads_its_sample_and_writes_it_again(Type type)

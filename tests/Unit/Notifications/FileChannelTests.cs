@@ -67,6 +67,32 @@ public sealed class FileChannelTests : IDisposable
         Assert.Equal(("file-not-writable", false), (outcome.Reason, outcome.Permanent));
     }
 
+    [Fact]
+    public async Task what_was_told_about_a_person_is_forgotten_and_the_rest_stays()
+    {
+        var channel = new FileChannel(_folder.FullName);
+        var (theirs, others, responder) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
+        foreach (var (file, need, audience) in new[] { ("desk", theirs, "responder"), ("desk", others, "requester"), ("desk", theirs, "requester"), ("ms-lin", theirs, "requester"), ("desk", others, "responder") })
+            await channel.SendAsync(About(need, audience, responder), new Address(file, null), Cancellation);
+        File.AppendAllText(PathOf("desk"), "{\"subject\":\"half a li");
+
+        await channel.ForgetAsync((need, _) => need.Value == theirs, Cancellation);
+        var left = File.ReadAllLines(PathOf("desk"));
+        Assert.Equal(2, left.Length);
+        Assert.All(left, line => Assert.Contains(others.ToString(), line));
+        // The name of a file is an address: it goes with its last message, and no lock keeps it.
+        Assert.DoesNotContain(Directory.EnumerateFiles(_folder.FullName), file => Path.GetFileName(file).Contains("lin", StringComparison.Ordinal));
+
+        await channel.ForgetAsync((_, told) => told?.Value == responder, Cancellation);
+        Assert.Contains("requester", Assert.Single(File.ReadAllLines(PathOf("desk"))));
+        await channel.ForgetAsync((_, told) => told?.Value == responder, Cancellation);
+        await channel.SendAsync(About(others, "responder", responder), new Address("desk", null), Cancellation);
+        Assert.Equal(2, File.ReadAllLines(PathOf("desk")).Length);
+    }
+
+    private static Message About(Guid need, string audience, Guid responder) => new(new NotificationId(Guid.CreateVersion7()), "responder-1",
+        Encoding.UTF8.GetBytes(new JsonObject { ["subject"] = need, ["data"] = new JsonObject { ["audience"] = audience, ["responderId"] = responder } }.ToJsonString()));
+
     [Theory]
     [InlineData("front-desk", null)]
     [InlineData("邻里互助", null)]

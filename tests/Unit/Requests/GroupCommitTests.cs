@@ -1,4 +1,5 @@
 using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
 using JasperFx;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;

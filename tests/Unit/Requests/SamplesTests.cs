@@ -47,6 +47,7 @@ public class SamplesTests
         new V1.NeedConfirmed(Given.Need, Given.Request, At),
         new V1.NeedReopened(Need, "not-delivered", true, At),
         new V1.ConcernRaised(Given.Need, Given.Request, Given.Person, Given.Helper, At),
+        new V1.PersonErased(Given.Person, [Given.Need], At),
     }.ToDictionary(message => message.GetType().Name);
 
     internal static SystemTextJsonSerializer Serializer { get; } = EventStore.CreateSerializer();

@@ -1,7 +1,7 @@
 using JasperFx;
 using Npgsql;
 
-namespace Huzhu.Requests.Storage;
+namespace Huzhu.ServiceDefaults;
 
 /// <summary>Somebody else committed first: read again, decide again.</summary>
 public static class Conflict
