@@ -63,10 +63,10 @@ public static class PostRequest
             await using var session = store.QuerySession();
             var (known, _) = await session.LoadRequestAsync(help.RequestId, cancellation);
             if (known.Exists)
-                return IsRepeat(known, help, fingerprints)
+                return await IsRepeatAsync(known, help, fingerprints, cancellation)
                     ? Taken(http, call, help.RequestId, known.IsPartial)
                     : GeoReport.Error(http, 400, $"attribute[{ExternalId}] was used for another request; use another one.");
-            var submission = new Submission(help, fingerprints.Of(help), fingerprints.OfIdempotencyKey(call.By, help.ExternalId), call.By, Cause.Current());
+            var submission = new Submission(help, fingerprints.OfIdempotencyKey(call.By, help.ExternalId), call.By, Cause.Current());
             if (submissions.TryAdd(submission) is not { } committed)
                 return GeoReport.Busy(http);
             var outcome = await committed;
@@ -78,8 +78,8 @@ public static class PostRequest
     }
 
     /// <summary>The protocol has no time of the call, so a repeat differs from the first in that alone.</summary>
-    private static bool IsRepeat(RequestState known, CallForHelp help, Fingerprints fingerprints) => fingerprints.IsOf(known.Fingerprint,
-        help with { ReceivedAt = known.ReceivedAt, Consent = help.Consent! with { At = known.ReceivedAt } });
+    private static Task<bool> IsRepeatAsync(RequestState known, CallForHelp help, Fingerprints fingerprints, CancellationToken cancellation) => fingerprints.IsOfAsync(
+        known.Fingerprint, help with { ReceivedAt = known.ReceivedAt, Consent = help.Consent! with { At = known.ReceivedAt } }, cancellation);
 
     private static IResult Taken(HttpContext http, Call call, RequestId id, bool isPartial) => GeoReport.Of(http, "service_requests", new JsonArray(new JsonObject
     {
