@@ -19,7 +19,7 @@ public static class EventTypes
         ["requests"] = Named(EventStore.EventsOf<RequestEvent>()),
         ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>()]),
         ["matching"] = Named([.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()]),
-        ["notifications"] = Named(EventStore.EventsOf<NotificationEvent>()),
+        ["notifications"] = Named([.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()]),
     }.ToFrozenDictionary();
 
     public static IReadOnlyDictionary<string, Type> Of(string service) => ByService[service];
