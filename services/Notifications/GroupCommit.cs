@@ -7,8 +7,8 @@ using Marten;
 namespace Huzhu.Notifications;
 
 /// <param name="Version">The stream's version that the events build on; 0 starts the stream.</param>
-/// <param name="NextAt">When a timer is to go on with the notification; null for none.</param>
-public sealed record PendingAppend(Guid Stream, long Version, IReadOnlyList<NotificationEvent> Events, DateTimeOffset? NextAt, Cause Cause);
+/// <param name="NextAt">When a timer of the kind <paramref name="TimerKind"/> is to go on with the notification; null for none.</param>
+public sealed record PendingAppend(Guid Stream, long Version, IReadOnlyList<NotificationEvent> Events, DateTimeOffset? NextAt, string TimerKind, Cause Cause);
 
 /// <summary>
 /// Commits appends of different notifications in one transaction, when there are several at once. Whoever has its turn
@@ -92,7 +92,7 @@ public sealed class GroupCommit(IDocumentStore store) : IDisposable
                 : session.Events.Append(append.Stream, append.Version + append.Events.Count, append.Events.Cast<object>());
             action.CausedBy(append.Cause);
             if (append.NextAt is { } next)
-                session.Schedule(DeliverNotificationTimer.TimerKind, append.Stream, next);
+                session.Schedule(append.TimerKind, append.Stream, next);
         }
         await session.SaveChangesAsync();
     }

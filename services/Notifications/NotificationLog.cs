@@ -16,7 +16,9 @@ namespace Huzhu.Notifications;
 public sealed record Current(Notification State, long Version, IReadOnlyList<NotificationEvent> Decided);
 
 /// <summary>Reads and appends notifications' streams. A conflict is settled by reading again and deciding again.</summary>
-public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
+/// <param name="commit">For what people are told.</param>
+/// <param name="subscriptions">For what subscribers hear, which must not be in the way of the other.</param>
+public sealed class NotificationLog(IDocumentStore store, GroupCommit commit, [FromKeyedServices(Subscriptions.Lane)] GroupCommit subscriptions)
 {
     private const int MostConflicts = 5;
 
@@ -39,11 +41,14 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
         })
         .Build();
 
+    public static NotificationId IdOf(NotificationRequested request) => IdOf(request.CauseId, request.Audience, request.SubscriptionId);
+
     /// <summary>One cause makes one notification for one audience, however often its message comes.</summary>
-    public static NotificationId IdOf(Guid causeId, Audience audience) => new(DeterministicId.Of(IdSpace, audience switch
+    public static NotificationId IdOf(Guid causeId, Audience audience, Guid? subscriptionId = null) => new(DeterministicId.Of(IdSpace, audience switch
     {
         Audience.Responder => $"{causeId}:responder",
         Audience.Requester => $"{causeId}:requester",
+        Audience.Subscriber => $"{causeId}:subscription:{subscriptionId}",
     }));
 
     public async Task<Current> LoadAsync(NotificationId id, CancellationToken cancellation)
@@ -80,10 +85,12 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
             IReadOnlyList<NotificationEvent> all = [.. current.Decided, .. events];
             if (all.Count == 0)
                 return all;
-            var append = new PendingAppend(id.Value, current.Version, all, Notification.Fold(current.State, events).NextAt, Cause.Current(causationId));
+            var ofSubscriber = current.State.Request is { Audience: Audience.Subscriber };
+            var append = new PendingAppend(id.Value, current.Version, all, Notification.Fold(current.State, events).NextAt,
+                ofSubscriber ? DeliverEventTimer.TimerKind : DeliverNotificationTimer.TimerKind, Cause.Current(causationId));
             try
             {
-                await Append.ExecuteAsync(async _ => await commit.CommitAsync(append), cancellation);
+                await Append.ExecuteAsync(async _ => await (ofSubscriber ? subscriptions : commit).CommitAsync(append), cancellation);
                 return events;
             }
             catch (Exception exception) when (IsConflict(exception) && conflicts < MostConflicts)
@@ -94,7 +101,7 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit)
         }
     }
 
-    private static bool IsConflict(Exception exception) => exception switch
+    internal static bool IsConflict(Exception exception) => exception switch
     {
         Marten.Exceptions.ExistingStreamIdCollisionException or JasperFx.Events.ExistingStreamIdCollisionException
             or EventStreamUnexpectedMaxEventIdException => true,

@@ -8,8 +8,9 @@ using Huzhu.ServiceDefaults;
 using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
-builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure,
-    untold: [.. EventStore.EventsOf<NotificationEvent>().Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable), typeof(NotificationDropped)])]);
+IReadOnlyList<Type> events = [.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()];
+builder.AddEventStore(events, Publishing.Map, options => { NotificationIndex.Configure(options); SubscriptionViewProjection.Configure(options); },
+    untold: [.. events.Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable), typeof(NotificationDropped)])]);
 builder.AddMessaging("notifications", bus =>
 {
     bus.AddConsumer<TellOfOfferConsumer, TellOfOfferConsumerDefinition>();
@@ -17,16 +18,25 @@ builder.AddMessaging("notifications", bus =>
     bus.AddConsumer<TellOfOfferEndConsumer, TellOfOfferEndConsumerDefinition>();
     bus.AddConsumer<TellOfNeedStateConsumer, TellOfNeedStateConsumerDefinition>();
     bus.AddConsumer<ForgetPersonConsumer, ForgetPersonConsumerDefinition>();
+    bus.AddConsumer<TellSubscribersConsumer, TellSubscribersConsumerDefinition>();
 });
 builder.Services.AddDirectories(builder.Configuration)
     .AddChannels(builder.Configuration)
     .AddSingleton(LinkWriter.Read(builder.Configuration))
     .AddSingleton<GroupCommit>()
+    .AddKeyedSingleton<GroupCommit>(Subscriptions.Lane)
+    .AddSingleton<PersonalDataVault>()
+    .AddSingleton<Subscriptions>()
     .AddSingleton<NotificationLog>()
     .AddTransient<Delivery>()
-    .AddTimer<DeliverNotificationTimer>();
+    .AddTimer<DeliverNotificationTimer>()
+    .AddTimer<DeliverEventTimer>(Subscriptions.Lane);
 
 var app = builder.Build();
+// Without the key that wraps the addresses the service stops here, and not at the first event.
+app.Services.GetRequiredService<PersonalDataVault>();
 app.UseHuzhuDefaults();
 app.MapGetNotifications();
+app.MapManageSubscription();
+app.MapGetSubscriptions();
 await app.RunHuzhuAsync(args);

@@ -69,11 +69,13 @@ public static class Timers
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    public static IServiceCollection AddTimer<THandler>(this IServiceCollection services) where THandler : class, ITimerHandler
+    /// <param name="lane">Timers of one lane share their slots, and hold up no timer of another.</param>
+    public static IServiceCollection AddTimer<THandler>(this IServiceCollection services, string lane = "") where THandler : class, ITimerHandler
     {
-        services.AddSingleton<ITimerHandler, THandler>();
-        if (services.All(service => service.ImplementationType != typeof(TimerLoop)))
-            services.AddHostedService<TimerLoop>();
+        var isFirst = services.All(service => service.ServiceType != typeof(ITimerHandler) || !lane.Equals(service.ServiceKey));
+        services.AddKeyedSingleton<ITimerHandler, THandler>(lane);
+        if (isFirst)
+            services.AddSingleton<IHostedService>(provider => ActivatorUtilities.CreateInstance<TimerLoop>(provider, provider.GetKeyedServices<ITimerHandler>(lane)));
         return services;
     }
 

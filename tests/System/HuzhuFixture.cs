@@ -17,6 +17,13 @@ public class HuzhuFixture : IAsyncLifetime
     public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
 }
 
+/// <summary>One running Huzhu for all that integrators do to it.</summary>
+[CollectionDefinition(Name)]
+public sealed class IntegratorsCollection : ICollectionFixture<HuzhuFixture>
+{
+    public const string Name = "Integrators";
+}
+
 public sealed class TwoReplicas : HuzhuFixture
 {
     protected override int Replicas => 2;

@@ -80,6 +80,23 @@ public static partial class Provisioning
         return new(node, npm);
     }
 
+    /// <summary>A Python that has the library Pika, for the samples of the documentation.</summary>
+    public static async Task<string> FindOrInstallPikaAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        async Task<string?> FindAsync()
+        {
+            foreach (var python in new[] { Tool.Find("python3"), "/usr/bin/python3" }.OfType<string>().Where(Tool.IsThere))
+                if ((await Tool.RunAsync(python, ["-c", "import pika"], TimeSpan.FromSeconds(30), cancellation: cancellation)).Succeeded)
+                    return python;
+            return null;
+        }
+
+        if (await FindAsync() is { } found) return found;
+        // What the package manager installs is seen by its own Python only.
+        await InstallAsync(repository, narrator, () => Directory.Exists("/usr/lib/python3/dist-packages/pika") ? [] : ["python3-pika"], "or install the Python library Pika", cancellation);
+        return await FindAsync() ?? throw new MissingRequirementException("A Python 3 with the library Pika was not found after the installation.");
+    }
+
     static async Task<Installation?> ImageAsync(ContainerEngine engine, string image, CancellationToken cancellation) =>
         await engine.HasImageAsync(image, cancellation) ? new Installation.Image(engine, image) : null;
 

@@ -32,6 +32,7 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
         Document<object, ResponderView>("groups", "responderview", (view, id, version, change) => change is GroupEvent or ProviderEvent ? ResponderView.After(view, id, version, change) : view),
         Document<MeasureEvent, MeasureView>("groups", "measureview", MeasureView.After),
         Document<NotificationEvent, NotificationEntry>("notifications", "notificationentry", (view, id, _, change) => change is NotificationRequested request ? NotificationEntry.Of(id, request) : view),
+        Document<SubscriptionEvent, SubscriptionView>("notifications", "subscriptionview", SubscriptionView.After),
         Responders(), Offers(), Needs(),
     ];
 

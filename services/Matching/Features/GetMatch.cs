@@ -9,11 +9,11 @@ namespace Huzhu.Matching.Features;
 /// <param name="Version">Version of the match stream.</param>
 /// <param name="Reason">Why it waits, is escalated, held or cancelled.</param>
 public sealed record MatchView(
-    NeedId NeedId, RequestId? RequestId, NeedState State, string? Kind, DeliveryMode? Mode, Urgency Urgency, int Quantity, int RemainingQuantity,
+    NeedId NeedId, RequestId? RequestId, NeedState State, string? Kind, string? SubDistrict, DeliveryMode? Mode, Urgency Urgency, int Quantity, int RemainingQuantity,
     DateTimeOffset? SubmittedAt, string? Reason, ResponderId? ResponderId, IReadOnlyList<OfferView> Offers, long Version)
 {
     public static MatchView Of(NeedId id, MatchState state, long version) => new(
-        id, state.Need?.RequestId, state.State, state.Need?.Kind, state.Need?.Mode, state.Urgency, state.Need?.Quantity ?? 0, state.Remaining,
+        id, state.Need?.RequestId, state.State, state.Need?.Kind, state.Need?.SubDistrict, state.Need?.Mode, state.Urgency, state.Need?.Quantity ?? 0, state.Remaining,
         state.Need?.SubmittedAt, state.Reason, HolderOf(state), [.. state.Offers.Select(OfferView.Of)], version);
 
     private static ResponderId? HolderOf(MatchState state) =>

@@ -56,7 +56,11 @@ public static class Installed
 {
     public static IServiceCollection AddChannels(this IServiceCollection services, IConfiguration configuration)
     {
-        services.AddSingleton<IChannel>(provider => new WebhookChannel(WebhookOptions.Read(configuration), provider.GetRequiredService<TimeProvider>()));
+        var webhooks = WebhookOptions.Read(configuration);
+        services.AddSingleton(webhooks).AddSingleton<IChannel>(provider => new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>()));
+        // With slots and circuits of its own: what subscribers hear must not use up those of the host that tells people.
+        services.AddKeyedSingleton<IChannel>(Subscriptions.Lane, (provider, _) =>
+            new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>(), WebhookChannel.PatientWaitForHost));
         if (configuration["Channels:File:Folder"] is { Length: > 0 } folder)
             services.AddSingleton<IChannel>(new FileChannel(folder));
         return services;

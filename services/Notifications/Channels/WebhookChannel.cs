@@ -32,21 +32,27 @@ public sealed class WebhookChannel : IChannel, IDisposable
 {
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestWaitForHost = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>For what nobody waits for: a burst is spread rather than tried again minutes later.</summary>
+    public static readonly TimeSpan PatientWaitForHost = TimeSpan.FromSeconds(5);
+
     private const int MostRequestsPerHost = 16;
     private const int MostHosts = 4096;
     private static readonly MediaTypeHeaderValue ContentType = new("application/cloudevents+json") { CharSet = "utf-8" };
 
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
+    private readonly TimeSpan _longestWaitForHost;
     private readonly HttpMessageInvoker _http;
     private readonly ConcurrentDictionary<string, Host> _hosts = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>One receiver's bulkhead and circuit breaker: a slow or dead one must not hold up the others.</summary>
     private sealed record Host(SemaphoreSlim Slots, ResiliencePipeline<SendOutcome> Pipeline);
 
-    public WebhookChannel(WebhookOptions options, TimeProvider time)
+    /// <param name="longestWaitForHost">How long a message waits while its receiver has as many in hand as it gets at once.</param>
+    public WebhookChannel(WebhookOptions options, TimeProvider time, TimeSpan? longestWaitForHost = null)
     {
-        (_options, _time) = (options, time);
+        (_options, _time, _longestWaitForHost) = (options, time, longestWaitForHost ?? LongestWaitForHost);
         var handler = options.Outbound.CreateHandler();
         (handler.ConnectTimeout, handler.MaxConnectionsPerServer) = (AttemptTimeout, MostRequestsPerHost);
         _http = new HttpMessageInvoker(handler);
@@ -66,7 +72,7 @@ public sealed class WebhookChannel : IChannel, IDisposable
     {
         var uri = OutboundHttp.UriOf(address.Value) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
         var host = HostOf(uri);
-        if (!await host.Slots.WaitAsync(LongestWaitForHost, cancellation))
+        if (!await host.Slots.WaitAsync(_longestWaitForHost, cancellation))
             return SendOutcome.Transient("receiver-busy");
         try
         {

@@ -35,6 +35,35 @@ public sealed class GroupsDirectory(HttpClient http, ContactCache cache)
     }
 }
 
+/// <summary>What a need is about, for filters.</summary>
+public sealed record NeedFacts(string? Kind, string? SubDistrict);
+
+/// <summary>Asks Matching what a need is about, and remembers it for a while: it never changes, and a need makes several events.</summary>
+public sealed class MatchingDirectory(HttpClient http, NeedFactsCache cache)
+{
+    /// <exception cref="HttpRequestException">Matching is away; ask again later.</exception>
+    public async Task<NeedFacts> FindNeedAsync(NeedId need, CancellationToken cancellation)
+    {
+        if (cache.Needs.Get<NeedFacts>(need) is { } known)
+            return known;
+        var answer = await Question.AskAsync<NeedFacts, NeedFacts>(http, "matching", $"v1/matches/{need}", facts => facts, cancellation);
+        var facts = answer switch
+        {
+            Answer<NeedFacts>.Found found => found.Value,
+            Answer<NeedFacts>.Unavailable away => throw new HttpRequestException(away.Reason),
+            _ => new NeedFacts(null, null),
+        };
+        return cache.Needs.Set(need, facts, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) });
+    }
+}
+
+public sealed class NeedFactsCache : IDisposable
+{
+    public MemoryCache Needs { get; } = new(new MemoryCacheOptions { SizeLimit = 50_000 });
+
+    public void Dispose() => Needs.Dispose();
+}
+
 public sealed class ContactCache : IDisposable
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(5);
@@ -107,9 +136,10 @@ public static class Directories
     public static IServiceCollection AddDirectories(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddHttpClient(ServiceToken.HttpClientName).AddHuzhuResilience();
-        services.AddSingleton<ServiceToken>().AddSingleton<ContactCache>().AddTransient<ServiceTokenHandler>();
+        services.AddSingleton<ServiceToken>().AddSingleton<ContactCache>().AddSingleton<NeedFactsCache>().AddTransient<ServiceTokenHandler>();
         AddDirectory<RequestsDirectory>("Services:Requests");
         AddDirectory<GroupsDirectory>("Services:Groups");
+        AddDirectory<MatchingDirectory>("Services:Matching");
         return services;
 
         void AddDirectory<T>(string key) where T : class

@@ -34,7 +34,7 @@ public sealed class LinkWriter(LinkSigner signer, Uri matching)
         {
             MessageKind.OfferMade => new OfferLinks(Link("accept"), Link("decline"), Link("start"), Link("complete"), Link("release")),
             MessageKind.OfferAccepted => new OfferLinks(null, null, Link("start"), Link("complete"), Link("release")),
-            MessageKind.OfferEnded or MessageKind.NeedState => null,
+            MessageKind.OfferEnded or MessageKind.NeedState or MessageKind.Event => null,
         };
     }
 }
@@ -69,7 +69,8 @@ public static class MessageBody
         [property: JsonPropertyName("specversion")] string SpecVersion, NotificationId Id, string Source, string Type, NeedId Subject,
         DateTimeOffset Time, [property: JsonPropertyName("datacontenttype")] string DataContentType, Data Data);
 
-    private sealed record Data(
+    /// <summary>What a message to a person carries; fields that do not apply are left out.</summary>
+    public sealed record Data(
         Audience Audience, NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, string? ResponderName,
         string? Kind, DeliveryMode? Mode, int? Quantity, Urgency? Urgency, IReadOnlyList<CommunicationNeed>? Communication, double? DistanceMetres,
         string? SubDistrict, int? ParallelOffers, DateTimeOffset? ExpiresAt, OfferOutcome? Outcome, NeedState? State, int? RemainingQuantity,
@@ -106,11 +107,25 @@ public static class MessageBody
 
     private sealed record KeptData(Audience Audience, ResponderId? ResponderId);
 
+    private sealed record ThinEvent(
+        [property: JsonPropertyName("specversion")] string SpecVersion, NotificationId Id, string Source, string Type, NeedId Subject,
+        DateTimeOffset Time, [property: JsonPropertyName("datacontenttype")] string DataContentType, ThinData Data);
+
+    /// <summary>What a subscriber hears: ids and states. Whoever may know more asks for it.</summary>
+    public sealed record ThinData(
+        NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, string State, string? Reason, int? RemainingQuantity);
+
+    public static byte[] WriteThin(NotificationId id, NotificationRequested request) =>
+        JsonSerializer.SerializeToUtf8Bytes(new ThinEvent("1.0", id, "/huzhu/notifications", Messages.EventTypeOf(request), request.NeedId,
+            request.CausedAt.ToUniversalTime(), "application/json",
+            new ThinData(request.NeedId, request.RequestId, request.OfferId, request.ResponderId, Messages.StateOf(request), request.Reason, request.RemainingQuantity)), Options);
+
     public static string TypeOf(MessageKind message) => message switch
     {
         MessageKind.OfferMade => "org.huzhu.offer.made.v1",
         MessageKind.OfferAccepted => "org.huzhu.offer.accepted.v1",
         MessageKind.OfferEnded => "org.huzhu.offer.ended.v1",
         MessageKind.NeedState => "org.huzhu.need.state.v1",
+        MessageKind.Event => throw new ArgumentException("What subscribers hear has its own types.", nameof(message)),
     };
 }

@@ -40,6 +40,7 @@ public static class Texts
         MessageKind.OfferAccepted => "offer-accepted",
         MessageKind.OfferEnded => $"offer-ended.{Words.Of(request.Outcome!.Value)}",
         MessageKind.NeedState => $"need-state.{Words.Of(request.State!.Value)}",
+        MessageKind.Event => throw new ArgumentException("Subscribers are told no text.", nameof(request)),
     };
 
     /// <summary>A kind that is newer than this list is told by its family, or by its code.</summary>

@@ -42,6 +42,48 @@ public static partial class Messages
             Offer: null, Outcome: null, changed.State, changed.RemainingQuantity, CodeOf(changed.Reason), ExpiresAt: null, now),
     ];
 
+    public static NotificationRequested ToSubscriber(NeedStateChanged changed, Guid causeId, DateTimeOffset now) =>
+        ToSubscriber(causeId, nameof(NeedStateChanged), changed.At, changed.NeedId, changed.RequestId, now) with
+        {
+            OfferId = changed.OfferId,
+            ResponderId = changed.ResponderId,
+            State = changed.State,
+            RemainingQuantity = changed.RemainingQuantity,
+            Reason = CodeOf(changed.Reason),
+        };
+
+    public static NotificationRequested ToSubscriber(OfferMade made, Guid causeId, DateTimeOffset now) =>
+        ToSubscriber(causeId, nameof(OfferMade), made.At, made.NeedId, made.RequestId, now) with { OfferId = made.OfferId, ResponderId = made.ResponderId };
+
+    public static NotificationRequested ToSubscriber(OfferAccepted accepted, Guid causeId, DateTimeOffset now) =>
+        ToSubscriber(causeId, nameof(OfferAccepted), accepted.At, accepted.NeedId, accepted.RequestId, now) with { OfferId = accepted.OfferId, ResponderId = accepted.ResponderId };
+
+    public static NotificationRequested ToSubscriber(OfferEnded ended, Guid causeId, DateTimeOffset now) =>
+        ToSubscriber(causeId, nameof(OfferEnded), ended.At, ended.NeedId, ended.RequestId, now) with
+        {
+            OfferId = ended.OfferId,
+            ResponderId = ended.ResponderId,
+            Outcome = ended.Outcome,
+            Reason = CodeOf(ended.Reason),
+        };
+
+    /// <summary>The type of the CloudEvent that a subscriber receives.</summary>
+    public static string EventTypeOf(NotificationRequested request) => request.CauseType == nameof(NeedStateChanged) ? Subscription.NeedChanged : Subscription.OfferChanged;
+
+    /// <summary>The state of the need, or of the offer, that the event is about.</summary>
+    public static string StateOf(NotificationRequested request) => request switch
+    {
+        { CauseType: nameof(NeedStateChanged), State: { } state } => Words.Of(state),
+        { CauseType: nameof(OfferMade) } => "made",
+        { CauseType: nameof(OfferAccepted) } => "accepted",
+        { CauseType: nameof(OfferEnded), Outcome: { } outcome } => Words.Of(outcome),
+        _ => throw new InvalidOperationException($"Subscribers do not hear of {request.CauseType}."),
+    };
+
+    private static NotificationRequested ToSubscriber(Guid causeId, string causeType, DateTimeOffset causedAt, NeedId need, RequestId request, DateTimeOffset now) =>
+        new(causeId, causeType, causedAt, Audience.Subscriber, MessageKind.Event, need, request, null, null,
+            Offer: null, Outcome: null, State: null, RemainingQuantity: null, Reason: null, ExpiresAt: null, now);
+
     /// <summary>A responder is told of the end of an offer that it did not end itself and that had reached it.</summary>
     public static bool IsTold(OfferOutcome outcome) => outcome switch
     {

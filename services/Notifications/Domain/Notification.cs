@@ -8,11 +8,11 @@ namespace Huzhu.Notifications.Domain;
 
 /// <summary>Who is told.</summary>
 [JsonConverter(typeof(KebabEnumConverter<Audience>))]
-public enum Audience { Responder, Requester }
+public enum Audience { Responder, Requester, Subscriber }
 
-/// <summary>What is told.</summary>
+/// <summary>What is told. An <c>Event</c> is what subscribers hear: that something has changed, and nothing that only the parties may know.</summary>
 [JsonConverter(typeof(KebabEnumConverter<MessageKind>))]
-public enum MessageKind { OfferMade, OfferAccepted, OfferEnded, NeedState }
+public enum MessageKind { OfferMade, OfferAccepted, OfferEnded, NeedState, Event }
 
 /// <summary>What an offer says about the need, without personal data.</summary>
 public sealed record OfferFacts(
@@ -30,11 +30,13 @@ public abstract record NotificationEvent;
 
 /// <summary>Something happened (the cause) that this audience must hear of, before <paramref name="ExpiresAt"/> if that is set.</summary>
 /// <param name="CauseId">Id of the message, and so of the stored event, behind this.</param>
+/// <param name="SubscriptionId">The subscription whose owner is told, when the audience is a subscriber.</param>
 public sealed record NotificationRequested(
     Guid CauseId, string CauseType, DateTimeOffset CausedAt, Audience Audience, MessageKind Message,
     NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, OfferFacts? Offer,
     OfferOutcome? Outcome, NeedState? State, int? RemainingQuantity, string? Reason,
-    DateTimeOffset? ExpiresAt, DateTimeOffset At) : NotificationEvent;
+    DateTimeOffset? ExpiresAt, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? SubscriptionId = null) : NotificationEvent;
 
 /// <summary>Who could be written to could not be found out: the service that knows was away. Asked again at <paramref name="RetryAt"/>.</summary>
 public sealed record ContactUnavailable(int Lookup, string Reason, DateTimeOffset RetryAt, DateTimeOffset At) : NotificationEvent;
@@ -68,6 +70,9 @@ public sealed record NotificationUndeliverable(string Reason, OfferReference? Of
 /// <summary>The message no longer means anything, so it was not sent (again).</summary>
 /// <param name="Offer">Set when the message was an offer that ran out before its responder was told.</param>
 public sealed record NotificationDropped(string Reason, OfferReference? Offer, DateTimeOffset At) : NotificationEvent;
+
+/// <summary>A subscriber asked for something that had ended to be delivered again.</summary>
+public sealed record RedeliveryRequested(string By, DateTimeOffset At) : NotificationEvent;
 
 [JsonConverter(typeof(KebabEnumConverter<NotificationStatus>))]
 public enum NotificationStatus { Unknown, Pending, Delivered, Undeliverable, Dropped }
@@ -125,7 +130,14 @@ public sealed record Notification(
 
     public static Notification Evolve(Notification state, NotificationEvent stored) => stored switch
     {
-        NotificationRequested requested => Initial with { Request = requested, Status = NotificationStatus.Pending },
+        NotificationRequested requested => Initial with
+        {
+            Request = requested,
+            Status = NotificationStatus.Pending,
+            // What subscribers hear is always delivered by a timer of their own lane.
+            NextAt = requested.Audience == Audience.Subscriber ? requested.At : null,
+        },
+        RedeliveryRequested again => state with { Status = NotificationStatus.Pending, Position = 0, Channel = null, AttemptsOnChannel = 0, NextAt = again.At },
         ContactUnavailable missed => state with { Lookups = missed.Lookup, NextAt = missed.RetryAt },
         ChannelRefused refused => state with { Position = refused.Position + 1, Channel = null, AttemptsOnChannel = 0 },
         ChannelChosen chosen => state with { Position = chosen.Position, Channel = chosen.Channel, AttemptsOnChannel = 0 },
@@ -160,6 +172,9 @@ public sealed record Notification(
 
     public static Decision<NotificationEvent> DecideRequest(Notification state, NotificationRequested requested) =>
         state.Status == NotificationStatus.Unknown ? requested : Decision<NotificationEvent>.Nothing;
+
+    public static Decision<NotificationEvent> DecideRedelivery(Notification state, string by, DateTimeOffset now) =>
+        state.HasEnded ? new RedeliveryRequested(by, now) : Refusal.Conflict("still-trying", "The delivery has not ended: it is tried again by itself.");
 
     /// <summary>Whether the message still means anything.</summary>
     /// <param name="overtaken">The same audience has been, or is being, told something newer about the same thing.</param>

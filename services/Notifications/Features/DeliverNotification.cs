@@ -17,8 +17,8 @@ namespace Huzhu.Notifications.Features;
 /// left untold. One run is one attempt; what comes later comes by a durable timer.
 /// </summary>
 public sealed class Delivery(
-    NotificationLog log, IEnumerable<IChannel> channels, RequestsDirectory requests, GroupsDirectory groups, LinkWriter links,
-    IDocumentStore store, TimeProvider time)
+    NotificationLog log, IEnumerable<IChannel> channels, [FromKeyedServices(Subscriptions.Lane)] IChannel subscribersChannel, RequestsDirectory requests,
+    GroupsDirectory groups, Subscriptions subscriptions, LinkWriter links, IDocumentStore store, TimeProvider time)
 {
     /// <summary>From this age on, a message asks whether something newer has been said already. Fresh ones need not: it costs a query.</summary>
     private static readonly TimeSpan LateAfter = TimeSpan.FromSeconds(5);
@@ -65,6 +65,8 @@ public sealed class Delivery(
             : await SendAsync(id, current, causationId, cancellation);
         foreach (var happened in events)
             NotificationTelemetry.Count(request, happened);
+        if (request.SubscriptionId is { } subscription && Subscription.WhyDisable(events) is { } reason)
+            await subscriptions.ChangeAsync(subscription, state => ValueTask.FromResult(Subscription.DecideDisabling(state, reason, null, time.GetUtcNow())), cancellation);
     }
 
     private async Task<IReadOnlyList<NotificationEvent>> SendAsync(NotificationId id, Current current, string? causationId, CancellationToken cancellation)
@@ -94,8 +96,12 @@ public sealed class Delivery(
             return await log.RecordAsync(id, current, state => Notification.DecideChannel(state, options, needs, now).Events, causationId, cancellation);
 
         var (position, channel) = (chosen.Position, chosen.Channel!);
-        var message = new Message(id, KeyOf(request), MessageBody.Write(id, request, facts, links.Of(request), now));
-        var outcome = await _channels[channel].SendAsync(message, AddressOf(contact.Channels[position]), cancellation);
+        var toSubscriber = request.Audience == Audience.Subscriber;
+        var message = new Message(id, KeyOf(request), toSubscriber ? MessageBody.WriteThin(id, request) : MessageBody.Write(id, request, facts, links.Of(request), now));
+        var outcome = await (toSubscriber ? subscribersChannel : _channels[channel]).SendAsync(message, AddressOf(contact.Channels[position]), cancellation);
+        // There is no other channel, and a receiver with a wrong key or path is mended within the day.
+        if (toSubscriber && outcome is { Permanent: true, Reason: { } why } && why.StartsWith("http-", StringComparison.Ordinal))
+            outcome = outcome with { Permanent = false };
         var attempt = new Attempt(chosen.Attempts + 1, position, channel, Notification.HasFittingChannelAfter(position, options, needs), outcome);
         var spread = Random.Shared.NextDouble();
         return await log.RecordAsync(id, current, state =>
@@ -138,6 +144,7 @@ public sealed class Delivery(
         {
             Audience.Responder => await groups.FindContactAsync(request.ResponderId!.Value, cancellation),
             Audience.Requester => await requests.FindContactAsync(request.RequestId, request.NeedId, cancellation),
+            Audience.Subscriber => await subscriptions.FindContactAsync(request.SubscriptionId!.Value, cancellation),
         };
         return contact is Answer<Contact>.Found { Value: var known }
             ? new Answer<Facts>.Found(new Facts(known, visit, responderName))
@@ -155,7 +162,8 @@ public sealed class Delivery(
     private async Task<bool> IsOvertakenAsync(NotificationId id, Notification state, CancellationToken cancellation)
     {
         var request = state.Request!;
-        if (request.ExpiresAt <= time.GetUtcNow() || state is { Attempts: 0, Lookups: 0 } && time.GetUtcNow() - request.CausedAt < LateAfter)
+        // Subscribers hear everything.
+        if (request.Audience == Audience.Subscriber || request.ExpiresAt <= time.GetUtcNow() || state is { Attempts: 0, Lookups: 0 } && time.GetUtcNow() - request.CausedAt < LateAfter)
             return false;
         await using var session = store.QuerySession();
         return await session.Query<NotificationEntry>().AnyAsync(other =>
@@ -173,15 +181,16 @@ public sealed class Delivery(
     {
         Audience.Responder => $"responder-{request.ResponderId}",
         Audience.Requester => $"requester-{request.RequestId}",
+        Audience.Subscriber => $"subscription-{request.SubscriptionId}",
     };
 }
 
 /// <summary>Goes on with a notification whose time has come: another try, or the next channel.</summary>
-public sealed class DeliverNotificationTimer(IServiceScopeFactory scopes) : ITimerHandler
+public class DeliverNotificationTimer(IServiceScopeFactory scopes) : ITimerHandler
 {
     public const string TimerKind = "deliver-notification";
 
-    public string Kind => TimerKind;
+    public virtual string Kind => TimerKind;
 
     public async Task HandleAsync(Guid subject, CancellationToken cancellation)
     {
@@ -208,9 +217,11 @@ internal static class NotificationTelemetry
             case AttemptFailed failed:
                 Attempts.Add(1, new("channel", failed.Channel), new("result", failed.Reason));
                 break;
-            case NotificationDelivered:
+            case NotificationDelivered told:
                 Ended.Add(1, new KeyValuePair<string, object?>("as", "delivered"));
-                ToldAfter.Record(Math.Max(0, (happened is NotificationDelivered told ? told.At - request.CausedAt : default).TotalSeconds));
+                // How soon people are told; subscribers are nobody's clock.
+                if (request.Audience != Audience.Subscriber)
+                    ToldAfter.Record(Math.Max(0, (told.At - request.CausedAt).TotalSeconds));
                 break;
             case NotificationUndeliverable undeliverable:
                 Ended.Add(1, new("as", "undeliverable"), new("reason", undeliverable.Reason));

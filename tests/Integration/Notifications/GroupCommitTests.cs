@@ -47,7 +47,7 @@ public sealed class GroupCommitTests(Servers servers)
 
         var dropped = new NotificationDropped("overtaken", null, DateTimeOffset.UtcNow);
         var results = await Task.WhenAll(streams.Concat(streams).Select(stream => Task.Run(async () => await Record.ExceptionAsync(
-            () => commit.CommitAsync(new PendingAppend(stream, 1, [dropped], null, Cause.Current()))))));
+            () => commit.CommitAsync(new PendingAppend(stream, 1, [dropped], null, "a-timer", Cause.Current()))))));
 
         Assert.Equal(20, results.Count(failure => failure is null));
         await using var session = store.QuerySession();
@@ -58,7 +58,7 @@ public sealed class GroupCommitTests(Servers servers)
     private static PendingAppend Start(Guid stream)
     {
         var waiting = new NeedStateChanged(new NeedId(Guid.CreateVersion7()), new RequestId(Guid.CreateVersion7()), 1, NeedState.Waiting, null, null, null, 1, DateTimeOffset.UtcNow);
-        return new PendingAppend(stream, 0, [Messages.Of(waiting, Guid.CreateVersion7(), DateTimeOffset.UtcNow).Single()], null, Cause.Current());
+        return new PendingAppend(stream, 0, [Messages.Of(waiting, Guid.CreateVersion7(), DateTimeOffset.UtcNow).Single()], null, "a-timer", Cause.Current());
     }
 
     /// <summary>The service's store on a database of its own; nothing of the service runs.</summary>

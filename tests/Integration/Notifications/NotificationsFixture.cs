@@ -70,7 +70,8 @@ public sealed class NotificationsFixture(Servers servers) : IAsyncLifetime
             {
                 ["Services__Requests"] = Directory.Address,
                 ["Services__Groups"] = Directory.Address,
-                ["Services__Matching"] = "https://matching.example",
+                ["Services__Matching"] = Directory.Address,
+                ["Offers__PublicUrl"] = "https://matching.example",
                 ["Limits__RequestsPerSecond"] = "10000",
             },
         });

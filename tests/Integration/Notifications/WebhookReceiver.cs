@@ -42,6 +42,8 @@ public sealed class WebhookReceiver : IAsyncDisposable
         return receiver;
     }
 
+    public IReadOnlyCollection<ReceivedWebhook> Received => _received;
+
     public IReadOnlyList<ReceivedWebhook> At(string path) => [.. _received.Where(webhook => webhook.Path == path)];
 
     /// <param name="behaviour">Is given the number of the call to this path, from 1. Without one, every call is answered 204.</param>

@@ -39,6 +39,17 @@ internal static class Given
     public static Notification Pending(NotificationRequested request, params NotificationEvent[] then) =>
         Notification.Fold(Notification.Initial, [request, .. then]);
 
+    public static readonly Guid Subscription = Guid.Parse("0197b0a0-0000-7000-8000-0000000000e1");
+
+    /// <summary>Every kind of event that subscribers hear.</summary>
+    public static IEnumerable<NotificationRequested> EveryEvent() => new[]
+    {
+        Messages.ToSubscriber(State(NeedState.Waiting, "nobody-left"), Cause, Now),
+        Messages.ToSubscriber(Made(), Cause, Now),
+        Messages.ToSubscriber(Accepted(), Cause, Now),
+        Messages.ToSubscriber(Ended(OfferOutcome.Revoked, "Mrs Lin called"), Cause, Now),
+    }.Select(request => request with { SubscriptionId = Subscription });
+
     /// <summary>Every kind of notification that the map of messages can make.</summary>
     public static IEnumerable<NotificationRequested> EveryRequest() =>
     [

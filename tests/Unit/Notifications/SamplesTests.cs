@@ -23,7 +23,10 @@ public class SamplesTests
     private static readonly DateTimeOffset At = Given.Now;
     private static readonly OfferReference Reference = new(Given.Offer, Given.Need, Given.Responder);
 
-    private static readonly Dictionary<string, object> Stored = new NotificationEvent[]
+    private static readonly SubscriptionFilter Filter = new([Subscription.NeedChanged], ["waiting"], ["specialised"], ["J"]);
+    private static readonly Protected Target = new("c2VhbGVk");
+
+    private static readonly Dictionary<string, object> Stored = new object[]
     {
         Given.OfferRequest(),
         new ContactUnavailable(2, "groups-away", At.AddSeconds(1), At),
@@ -35,7 +38,14 @@ public class SamplesTests
         new NotificationDelivered("webhook", 3, Reference, At),
         new NotificationUndeliverable("no-fitting-channel", Reference, At),
         new NotificationDropped("offer-expired", Reference, At),
-    }.ToDictionary(stored => stored.GetType().Name, object (stored) => stored);
+        new RedeliveryRequested("desk", At),
+        new SubscriptionCreated("desk", Filter, "front desk", Target, At),
+        new SubscriptionChanged(Filter, null, Target, "desk", At),
+        new SecretRotated(Target, At.AddHours(24), "desk", At),
+        new SubscriptionDisabled("gone", null, At),
+        new SubscriptionEnabled("desk", At),
+        new SubscriptionDeleted("desk", At),
+    }.ToDictionary(stored => stored.GetType().Name);
 
     private static readonly Dictionary<string, object> Published = new object[]
     {
@@ -43,7 +53,7 @@ public class SamplesTests
         new OfferUndeliverable(Given.Offer, Given.Need, Given.Responder, "no-channel", At),
     }.ToDictionary(contract => contract.GetType().Name);
 
-    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<NotificationEvent>().Select(type => type.Name));
+    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<NotificationEvent>().Concat(EventStore.EventsOf<SubscriptionEvent>()).Select(type => type.Name));
 
     public static TheoryData<string> EveryPublishedContract => new(typeof(OfferDelivered).Assembly.GetExportedTypes()
         .Where(type => type.Namespace == typeof(OfferDelivered).Namespace).Select(type => type.Name));
@@ -76,6 +86,13 @@ public class SamplesTests
         var body = System.Text.Encoding.UTF8.GetString(Write(request));
         AssertSame(Frozen($"message.{key}", () => body), body);
     }
+
+    [Fact]
+    public void an_event_to_subscribers_keeps_its_form() => Assert.All(Given.EveryEvent(), request =>
+    {
+        var body = System.Text.Encoding.UTF8.GetString(MessageBody.WriteThin(NotificationLog.IdOf(request), request));
+        AssertSame(Frozen($"event.{request.CauseType}", () => body), body);
+    });
 
     /// <summary>Before acceptance a responder learns nothing of who and where; a requester learns a name and nothing else.</summary>
     [Fact]

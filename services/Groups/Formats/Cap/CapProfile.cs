@@ -83,7 +83,7 @@ public sealed record CapProfile(IReadOnlyDictionary<string, string> MeasureOfEve
                 else if (info.Shapes.Count == 0)
                     errors.Add($"{path}.area", "A measure needs an area with a polygon, or a circle with a radius: a geocode alone has no place here.");
                 else
-                    measures.AddRange(MeasuresOf(info, word, measure.Seals, measure.Closes));
+                    AddMeasures(info, word, measure.Seals, measure.Closes);
             }
             foreach (var provider in info.Parameters[ProviderParameter])
             {
@@ -96,7 +96,7 @@ public sealed record CapProfile(IReadOnlyDictionary<string, string> MeasureOfEve
                 errors.Add($"{path}.parameter", $"An alert closes at most {MaxProviders} providers by name; more are closed by a measure.");
         }
 
-        IEnumerable<PlannedMeasure> MeasuresOf(CapInfo info, string word, bool seals, bool closes)
+        void AddMeasures(CapInfo info, string word, bool seals, bool closes)
         {
             foreach (var (shape, points) in info.Shapes)
             {
@@ -105,7 +105,7 @@ public sealed record CapProfile(IReadOnlyDictionary<string, string> MeasureOfEve
                     errors.Add(shape, problem);
                 // The same in another language is the same measure.
                 else if (!measures.Any(known => known.Area.SequenceEqual(area!.Ring) && known.From == info.From && known.Until == info.Until && (known.SealsZone, known.ClosesProviders) == (seals, closes)))
-                    yield return new PlannedMeasure(new MeasureId(DeterministicId.Of(IdOf(alert.Reference), $"{word} {shape}")), info.Title, area!.Ring, info.From, info.Until, seals, closes);
+                    measures.Add(new PlannedMeasure(new MeasureId(DeterministicId.Of(IdOf(alert.Reference), $"{word} {shape}")), info.Title, area!.Ring, info.From, info.Until, seals, closes));
             }
         }
     }

@@ -104,8 +104,14 @@ public sealed class ReadFeeds(IReadOnlyList<CapFeed> feeds, OutboundHttp outboun
             {
                 if (await ClaimAsync(feed, stopping) is { } lease)
                 {
-                    memory = await ReadAsync(feed, memory, http, stopping);
-                    await ReleaseAsync(feed, lease, stopping);
+                    try
+                    {
+                        memory = await ReadAsync(feed, memory, http, stopping);
+                    }
+                    finally
+                    {
+                        await ReleaseAsync(feed, lease);
+                    }
                 }
                 await Task.Delay(Look, time, stopping);
             }
@@ -114,7 +120,7 @@ public sealed class ReadFeeds(IReadOnlyList<CapFeed> feeds, OutboundHttp outboun
                 if (stopping.IsCancellationRequested)
                     return;
                 Readings.Add(1, new KeyValuePair<string, object?>("outcome", "failed"));
-                logger.LogWarning(exception, "The feed of alerts {Feed} could not be read; it is tried again in a minute", feed.Url.GetLeftPart(UriPartial.Path));
+                logger.LogWarning(exception, "The feed of alerts {Feed} could not be read; it is tried again when its interval is over", feed.Url.GetLeftPart(UriPartial.Path));
                 await Task.Delay(Look, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -135,13 +141,13 @@ public sealed class ReadFeeds(IReadOnlyList<CapFeed> feeds, OutboundHttp outboun
         return await command.ExecuteNonQueryAsync(cancellation) == 1 ? lease : null;
     }
 
-    private async Task ReleaseAsync(CapFeed feed, DateTimeOffset lease, CancellationToken cancellation)
+    private async Task ReleaseAsync(CapFeed feed, DateTimeOffset lease)
     {
         await using var command = database.CreateCommand($"update {TableName} set due_at = $1 where id = $2 and due_at = $3");
         command.Parameters.AddWithValue(time.GetUtcNow() + feed.Interval);
         command.Parameters.AddWithValue(feed.Id);
         command.Parameters.AddWithValue(lease);
-        await command.ExecuteNonQueryAsync(cancellation);
+        await command.ExecuteNonQueryAsync(CancellationToken.None);
     }
 
     private async Task<Memory> ReadAsync(CapFeed feed, Memory memory, HttpMessageInvoker http, CancellationToken stopping)
