@@ -134,7 +134,7 @@ static class ReplayBenchmark
         await using var copy = await connection.BeginRawBinaryCopyAsync($"copy (select {columns} from huzhu.mt_events order by seq_id) to stdout (format binary)");
         var buffer = new byte[1 << 18];
         int read;
-        while ((read = await copy.ReadAsync(buffer)) > 0)
+        while ((read = await copy.ReadAsync(buffer.AsMemory(), default)) > 0)
             hash?.TransformBlock(buffer, 0, read, null, 0);
         hash?.TransformFinalBlock([], 0, 0);
     }

@@ -3,15 +3,12 @@ using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
-using Huzhu.Matching;
 using Huzhu.Matching.Deciding;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
 using Huzhu.ServiceDefaults;
 using Marten;
 using Marten.Services;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -69,13 +66,17 @@ sealed class ReplayLog
 
     static async Task MakeTablesAsync(string database)
     {
-        var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration["ConnectionStrings:EventStore"] = database;
-        builder.AddEventStore(
-            [.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>()],
-            Publishing.Map, Setup.Configure);
-        using var host = builder.Build();
-        await host.Services.GetRequiredService<IDocumentStore>().Storage.ApplyAllConfiguredChangesToDatabaseAsync();
+        await using var store = DocumentStore.For(options =>
+        {
+            options.Connection(database);
+            options.DatabaseSchemaName = EventStore.Schema;
+            options.Events.EnableUniqueIndexOnEventId = true;
+            options.Events.MetadataConfig.CorrelationIdEnabled = true;
+            options.Events.MetadataConfig.CausationIdEnabled = true;
+            options.Events.MetadataConfig.HeadersEnabled = true;
+            options.Events.AddEventTypes(EventStore.EventsOf<MatchEvent>());
+        });
+        await store.Storage.ApplyAllConfiguredChangesToDatabaseAsync();
     }
 
     void Begin()

@@ -36,6 +36,7 @@ readonly record struct Html(string Markup)
         public void AppendFormatted(double number) => _text.Append(number.ToString("0.#", CultureInfo.InvariantCulture));
 
         public void AppendFormatted(int number) => _text.Append(number.ToString(CultureInfo.InvariantCulture));
+        public void AppendFormatted(Guid id) => _text.Append(id);
         public void AppendFormatted(long number) => _text.Append(number.ToString(CultureInfo.InvariantCulture));
         public void AppendFormatted(double number, string format) => _text.Append(number.ToString(format, CultureInfo.InvariantCulture));
         public void AppendFormatted(int number, string format) => _text.Append(number.ToString(format, CultureInfo.InvariantCulture));

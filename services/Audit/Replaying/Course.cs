@@ -45,6 +45,7 @@ public sealed class Course
         public MatchState Match { get; set; } = MatchState.Initial;
         public (Offer Offer, DateTimeOffset Since)? Taken { get; set; }
         public List<Holding> Holdings { get; } = [];
+        public DateTimeOffset? FirstOfferAt { get; set; }
         public DateTimeOffset? FulfilledAt { get; set; }
         public DateTimeOffset? EndedAt { get; set; }
     }
@@ -58,34 +59,39 @@ public sealed class Course
 
     public void Take(ResponderId id, ResponderEvent change) => _ledgers[id] = ResponderState.Evolve(LedgerOf(id), change);
 
-    public void Take(NeedId id, MatchEvent change)
+    /// <param name="storedAt">When it was committed, where it was: that is a little after it was decided.</param>
+    public void Take(NeedId id, MatchEvent change, DateTimeOffset? storedAt = null)
     {
+        var at = storedAt ?? change.At;
         if (!_drafts.TryGetValue(id, out var draft))
             _drafts[id] = draft = new Draft();
         draft.Match = MatchState.Evolve(draft.Match, change);
         switch (change)
         {
+            case OfferMade:
+                draft.FirstOfferAt ??= at;
+                break;
             case OfferAccepted accepted:
-                draft.Taken = (draft.Match.Find(accepted.OfferId)!, accepted.At);
+                draft.Taken = (draft.Match.Find(accepted.OfferId)!, at);
                 _accepted[accepted.ResponderId] = _accepted.GetValueOrDefault(accepted.ResponderId) + 1;
                 break;
             case OfferEnding ending:
                 if (draft.Taken?.Offer.Id == ending.OfferId)
-                    EndHolding(draft, ending.At);
+                    EndHolding(draft, at);
                 if (ending is OfferDisputed)
                     draft.FulfilledAt = null;
                 break;
             case HelpCompleted { Remaining: var remaining }:
-                EndHolding(draft, change.At);
+                EndHolding(draft, at);
                 if (remaining == 0)
-                    draft.FulfilledAt = draft.EndedAt = change.At;
+                    draft.FulfilledAt = draft.EndedAt = at;
                 break;
             case NeedConfirmed:
-                draft.FulfilledAt ??= change.At;
-                draft.EndedAt ??= change.At;
+                draft.FulfilledAt ??= at;
+                draft.EndedAt ??= at;
                 break;
             case NeedCancelled or NeedHeld:
-                draft.EndedAt ??= change.At;
+                draft.EndedAt ??= at;
                 break;
             case NeedReopened:
                 (draft.FulfilledAt, draft.EndedAt) = (null, null);
@@ -116,7 +122,7 @@ public sealed class Course
         }
         if (since < until)
             waits.Add(new Stretch(since, until));
-        return new NeedOutcome(need, draft.Match.State, draft.Match.Offers.IsEmpty ? null : draft.Match.Offers[0].MadeAt, draft.FulfilledAt, holdings, waits);
+        return new NeedOutcome(need, draft.Match.State, draft.FirstOfferAt, draft.FulfilledAt, holdings, waits);
     }
 
     private static void EndHolding(Draft draft, DateTimeOffset at)

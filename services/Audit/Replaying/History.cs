@@ -88,7 +88,7 @@ public sealed class History
                 break;
             case MatchEvent match:
                 Extend(storedAt);
-                TakeMatch(sequence, NeedId.Of(stream), match);
+                TakeMatch(sequence, NeedId.Of(stream), storedAt, match);
                 break;
             case MeasuresEvent or PolicyEvent:
                 Extend(storedAt);
@@ -153,10 +153,10 @@ public sealed class History
             ReopenedAt ??= storedAt;
     }
 
-    private void TakeMatch(long sequence, NeedId id, MatchEvent change)
+    private void TakeMatch(long sequence, NeedId id, DateTimeOffset storedAt, MatchEvent change)
     {
         var before = Course.MatchOf(id);
-        Course.Take(id, change);
+        Course.Take(id, change, storedAt);
         switch (change)
         {
             case NeedReceived { Need: var need }:

@@ -141,7 +141,7 @@ public sealed class SimulationTests
     public void words_about_a_responder_count_only_where_it_helped()
     {
         var world = new World();
-        var (provider, group) = (world.Responder(ResponderKind.Provider), world.Responder(ResponderKind.Group));
+        var (provider, group) = (world.Responder(ResponderKind.Provider, metresNorth: 500), world.Responder(ResponderKind.Group));
         var (need, offer) = (world.Need(1), OfferId.Of(Guid.NewGuid()));
         var request = RequestId.Of(Guid.NewGuid());
         var why = new Explanation(1, 0, 1, 0, 0, 1, 1, OrderReasons.OnlyOne, null, null, [], new Dictionary<string, int>());
