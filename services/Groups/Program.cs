@@ -1,6 +1,7 @@
 using Huzhu.Groups;
 using Huzhu.Groups.Domain;
 using Huzhu.Groups.Features;
+using Huzhu.Groups.Formats.Hsds;
 using Huzhu.ServiceDefaults;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "groups");
@@ -10,6 +11,7 @@ builder.AddEventStore(
 builder.AddMessaging("groups", _ => { });
 builder.Services.AddSingleton<PersonalDataVault>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
 builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
+builder.Services.AddSingleton(new TermMapping(builder.Configuration));
 builder.AddProviderEventConsumer();
 
 var app = builder.Build();
@@ -25,4 +27,6 @@ app.MapGetContact();
 app.MapPublishMeasure();
 app.MapLiftMeasure();
 app.MapGetMeasures();
+app.MapReadHsds();
+app.MapImportHsds();
 await app.RunHuzhuAsync(args);
