@@ -2,6 +2,7 @@ using Huzhu.Groups;
 using Huzhu.Groups.Domain;
 using Huzhu.Groups.Features;
 using Huzhu.Groups.Formats.Cap;
+using Huzhu.Groups.Formats.Hsds;
 using Huzhu.ServiceDefaults;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "groups");
@@ -11,6 +12,7 @@ builder.AddEventStore(
 builder.AddMessaging("groups", _ => { });
 builder.Services.AddPeople<DirectoryPeople>().AddSingleton<ContactVault>().AddSingleton<Streams>().AddSingleton<MeasuresInForce>();
 builder.Services.AddSingleton<ReviewProvider>().AddTimer<ReviewProvider>().AddTimer<ReviewMeasure>().AddTimer<SpreadMeasure>();
+builder.Services.AddSingleton(new TermMapping(builder.Configuration));
 builder.AddProviderEventConsumer();
 builder.AddCap();
 
@@ -29,4 +31,6 @@ app.MapLiftMeasure();
 app.MapGetMeasures();
 app.MapReceiveAlert();
 app.MapPeople();
+app.MapReadHsds();
+app.MapImportHsds();
 await app.RunHuzhuAsync(args);

@@ -23,6 +23,9 @@ public sealed record ResponderView(Guid Id, long Version, Group? Group, Provider
     /// <summary>Sub-districts that it works from or serves.</summary>
     public IReadOnlyList<string> SubDistricts => [.. Responder.Listing.Entry!.Sites.Select(site => site.SubDistrict).Concat(Responder.Listing.Entry.SubDistricts).Distinct()];
 
+    /// <summary>Whose service it is, in the words of HSDS. Who did not come with an organisation is one.</summary>
+    public Guid OrganizationId => Responder.Listing.Entry!.Imported?.OrganizationId ?? Id;
+
     public static ResponderView After(ResponderView? view, Guid id, long version, object happened) => happened switch
     {
         GroupEvent one => Of(id, version, Group.Evolve(view?.Group ?? Group.Initial, one)),

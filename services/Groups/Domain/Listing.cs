@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Deciding;
@@ -24,18 +25,25 @@ public sealed record DirectoryEntry(
     bool ZonePermit,
     bool? LeaderHasDisability,
     IReadOnlyList<string> ManagedBy,
-    Protected? Contact)
+    Protected? Contact,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImportedRecord? Imported = null)
 {
     /// <summary>Equal in content. The lists are compared item by item: that is what tells a repeat from a change.</summary>
     public bool Equals(DirectoryEntry? other) => other is not null
         && Name == other.Name && RadiusMetres.Equals(other.RadiusMetres) && Capacity == other.Capacity && ZonePermit == other.ZonePermit
-        && LeaderHasDisability == other.LeaderHasDisability && Contact == other.Contact
+        && LeaderHasDisability == other.LeaderHasDisability && Contact == other.Contact && Imported == other.Imported
         && Sites.SequenceEqual(other.Sites) && SubDistricts.SequenceEqual(other.SubDistricts)
         && ServiceKinds.SequenceEqual(other.ServiceKinds) && Modes.SequenceEqual(other.Modes)
         && CommunicationAbilities.SequenceEqual(other.CommunicationAbilities) && ManagedBy.SequenceEqual(other.ManagedBy);
 
     public override int GetHashCode() => HashCode.Combine(Name, Capacity, Sites.Count);
 }
+
+/// <summary>What another directory says of a service beyond what matching needs, as it was imported: it is shown again, and nothing is decided by it.</summary>
+/// <param name="OrganizationId">Whose service it is there; several may be one organisation's.</param>
+/// <param name="Status">Whether it is open, in that directory's word.</param>
+/// <param name="Record">The service in JSON, keys in order, contact data taken out.</param>
+public sealed record ImportedRecord(Guid OrganizationId, string Status, string Record);
 
 /// <summary>Where an entry stands in the directory. Closures are not part of it.</summary>
 public enum Standing { Unknown, Active, Paused, Withdrawn }

@@ -22,7 +22,7 @@ public sealed class ContactVault(PersonalDataVault vault)
     {
         var known = stored is null ? null : await RevealAsync(id, stored, cancellation);
         var contact = body.ToContact(known);
-        var entry = body.ToEntry(managedBy);
+        var entry = body.ToEntry(managedBy) with { Imported = stored?.Imported };
         if (contact is null)
             return entry;
         return entry with { Contact = contact.Equals(known) ? stored!.Contact : await vault.ProtectAsync(id, contact, cancellation) };

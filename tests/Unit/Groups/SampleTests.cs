@@ -30,6 +30,15 @@ public class SampleTests
         AssertSame(sample, JsonNode.Parse(Store.ToJson(happened))!);
     }
 
+    [Fact]
+    public void an_entry_that_was_imported_reads_its_sample_and_writes_it_again()
+    {
+        var sample = Read("imported", typeof(ProviderRegistered));
+        var happened = (ProviderRegistered)Store.FromJson(typeof(ProviderRegistered), new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(sample)));
+        Assert.Equal("temporarily closed", happened.Entry.Imported!.Status);
+        AssertSame(sample, JsonNode.Parse(Store.ToJson(happened))!);
+    }
+
     [Theory, MemberData(nameof(Published))]
     public void every_published_message_reads_its_sample_and_writes_it_again(Type type)
     {

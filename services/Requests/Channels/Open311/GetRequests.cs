@@ -94,18 +94,20 @@ public static class GetRequests
         PersonalRecords records, HashSet<string> wanted, CancellationToken cancellation)
     {
         var answers = await RequestAnswer.OfAllAsync(session, [.. views.Select(view => view.State)], cancellation);
-        var items = new JsonArray();
-        foreach (var (view, answer) in views.Zip(answers))
-        {
-            if (wanted.Count == 1 && !wanted.Contains(Wording.StateOf(answer.Status)))
-                continue;
-            var person = call.Key!.Scopes.HasFlag(Scope.Personal)
-                // The view has no personal data; only the log has it.
-                ? await records.PersonAsync((await session.LoadRequestAsync(new RequestId(view.Id), cancellation)).State, cancellation)
-                : null;
-            items.Add(Of(view, answer, person));
-        }
-        return GeoReport.Of(http, "service_requests", items);
+        var shown = views.Zip(answers).Where(pair => wanted.Count != 1 || wanted.Contains(Wording.StateOf(pair.Second.Status))).ToList();
+        var people = call.Key!.Scopes.HasFlag(Scope.Personal) ? await PeopleAsync(session, records, [.. shown.Select(pair => pair.First.Id)], cancellation) : [];
+        return GeoReport.Of(http, "service_requests", new JsonArray([.. shown.Select(pair => Of(pair.First, pair.Second, people.GetValueOrDefault(pair.First.Id)))]));
+    }
+
+    /// <summary>The views have no personal data; only the log has it. Who was erased is not among them.</summary>
+    private static async Task<Dictionary<Guid, PersonInNeed>> PeopleAsync(IQuerySession session, PersonalRecords records, Guid[] ids, CancellationToken cancellation)
+    {
+        var events = await session.Events.QueryAllRawEvents().Where(e => ids.Contains(e.StreamId)).OrderBy(e => e.Sequence).ToListAsync(cancellation);
+        var people = new Dictionary<Guid, PersonInNeed>();
+        foreach (var stream in events.GroupBy(e => e.StreamId))
+            if (await records.PersonAsync(Request.Fold(stream.Select(e => (RequestEvent)e.Data)), cancellation) is { } person)
+                people[stream.Key] = person;
+        return people;
     }
 
     private static JsonObject Of(RequestView view, RequestAnswer answer, PersonInNeed? person)
