@@ -105,6 +105,13 @@ public static partial class Provisioning
         }
     }
 
+    /// <summary>Python 3, with which a test verifies a log as an auditor would.</summary>
+    public static async Task EnsurePythonAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        using var alone = await FileLock.TakeAsync(Path.Combine(repository.LocalFolder, "install.lock"), cancellation);
+        if (Tool.Find("python3") is null) await InstallAsync(["python3-minimal"], narrator, cancellation);
+    }
+
     static int Major(string text) => FirstNumber().Match(text) is { Success: true } match ? int.Parse(match.Value, CultureInfo.InvariantCulture) : 0;
 
     static async Task InstallAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
@@ -115,13 +122,16 @@ public static partial class Provisioning
             .. FindPostgres() is null ? ["postgresql"] : Array.Empty<string>(),
             .. FindRabbitMq() is null ? ["rabbitmq-server"] : Array.Empty<string>(),
         ];
-        if (packages.Length == 0) return;
+        if (packages.Length > 0) await InstallAsync(packages, narrator, cancellation);
+    }
 
+    static async Task InstallAsync(string[] packages, Narrator narrator, CancellationToken cancellation)
+    {
         var names = string.Join(" and ", packages);
         if (Tool.Find("apt-get") is null)
             throw new MissingRequirementException(
-                $"Install PostgreSQL {OldestPostgres}+ and RabbitMQ {OldestRabbitMq}+ with your package manager, or start Docker: " +
-                $"this command can install {names} by itself only where there is apt-get.");
+                $"Install PostgreSQL {OldestPostgres}+, RabbitMQ {OldestRabbitMq}+ and, for the tests, Python 3 with your package manager, or start Docker " +
+                $"for the servers: this command can install {names} by itself only where there is apt-get.");
 
         string[] asRoot = [];
         if (!Environment.IsPrivilegedProcess)
@@ -153,7 +163,7 @@ public static partial class Provisioning
         // In a session of its own and never cancelled: Ctrl-C in the middle of dpkg would leave packages half configured.
         string[] command = ["setsid", "--wait", .. asRoot, "sh", "-c", script, "huzhu-install", PolicyFile, .. packages];
         var outcome = await narrator.DuringAsync(
-            $"Installing {names} with apt-get (only the programs: the system's own servers are not started)",
+            $"Installing {names} with apt-get (only the programs: nothing of it is started)",
             _ => Tool.RunAsync(command[0], command[1..], InstallWithin, cancellation: CancellationToken.None));
         cancellation.ThrowIfCancellationRequested();
         if (!outcome.Succeeded)

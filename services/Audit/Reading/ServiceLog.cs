@@ -45,6 +45,9 @@ public sealed class ServiceLog : IAsyncDisposable
     public IAsyncEnumerable<StoredEvent> ReadAsync(long after = 0, long upTo = long.MaxValue, CancellationToken cancellation = default) =>
         CopyAsync(string.Create(CultureInfo.InvariantCulture, $"where seq_id > {after} and seq_id <= {upTo} order by seq_id"), cancellation);
 
+    /// <summary>All events in the order of their numbers, as this connection sees them.</summary>
+    public static IAsyncEnumerable<StoredEvent> ReadAsync(NpgsqlConnection connection, CancellationToken cancellation) => CopyAsync(connection, "order by seq_id", cancellation);
+
     /// <summary>Events stream by stream, each in the order of its versions.</summary>
     /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>
     public static IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
