@@ -154,7 +154,7 @@ public sealed class CopiesTests : IAsyncLifetime
         if (scope[0] != AccessKey || payload != Convert.ToHexStringLower(SHA256.HashData(body)))
             return false;
         var names = parts["SignedHeaders"].Split(';');
-        var canonical = $"{request.Method}\n{request.Path}\n\n{string.Concat(names.Select(name => $"{name}:{(name == "host" ? request.Host.Value : request.Headers[name].ToString()).Trim()}\n"))}\n{parts["SignedHeaders"]}\n{payload}";
+        var canonical = $"{request.Method}\n{request.Path}\n\n{string.Concat(names.Select(name => $"{name}:{(name == "host" ? request.Host.ToString() : request.Headers[name].ToString()).Trim()}\n"))}\n{parts["SignedHeaders"]}\n{payload}";
         var toSign = $"AWS4-HMAC-SHA256\n{request.Headers["x-amz-date"]}\n{string.Join('/', scope[1..])}\n{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical)))}";
         var key = scope[1..].Aggregate(Encoding.UTF8.GetBytes("AWS4" + SecretKey), (secret, part) => HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(part)));
         return parts["Signature"] == Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(toSign)));
