@@ -11,6 +11,8 @@ public sealed record LocalDeploymentOptions
 
     /// <summary>Settings for all services, as environment variables.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    /// <summary>Seal the logs beside the services, as soon as so many events are new; 0: do not.</summary>
+    public int SealedEvery { get; init; }
     public Narrator Narrator { get; init; } = Narrator.Silent;
 }
 
@@ -57,6 +59,8 @@ public sealed class LocalDeployment : IAsyncDisposable
                     },
                     repository,
                     cancellation);
+                if (options.SealedEvery > 0)
+                    await AuditProgram.KeepSealingAsync(repository, infrastructure.Run, databases, options.SealedEvery, cancellation);
                 return new LocalDeployment(infrastructure, services, Describe(infrastructure, services));
             });
         }
@@ -75,7 +79,7 @@ public sealed class LocalDeployment : IAsyncDisposable
         var starting = LocalInfrastructure.StartAsync(options.Kind, options.Narrator.Beside(), repository, both.Token);
         try
         {
-            await Builds.Services.EnsureAsync(repository, options.Narrator, both.Token);
+            await (options.SealedEvery > 0 ? Builds.Audit : Builds.Services).EnsureAsync(repository, options.Narrator, both.Token);
         }
         catch
         {

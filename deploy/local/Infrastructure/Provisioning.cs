@@ -140,6 +140,10 @@ public static partial class Provisioning
         }
     }
 
+    /// <summary>Python 3, with which a test verifies a log as an auditor would.</summary>
+    public static Task EnsurePythonAsync(Repository repository, Narrator narrator, CancellationToken cancellation) =>
+        InstallAsync(repository, narrator, () => Tool.Find("python3") is null ? ["python3-minimal"] : [], "or install Python 3", cancellation);
+
     static int Major(string text) => FirstNumber().Match(text) is { Success: true } match ? int.Parse(match.Value, CultureInfo.InvariantCulture) : 0;
 
     /// <param name="missing">The packages to install, asked when no other process installs any.</param>
@@ -186,7 +190,7 @@ public static partial class Provisioning
         // In a session of its own and never cancelled: Ctrl-C in the middle of dpkg would leave packages half configured.
         string[] command = ["setsid", "--wait", .. asRoot, "sh", "-c", script, "huzhu-install", PolicyFile, .. packages];
         var outcome = await narrator.DuringAsync(
-            $"Installing {names} with apt-get (only the programs: the system's own servers are not started)",
+            $"Installing {names} with apt-get (only the programs: nothing of it is started)",
             _ => Tool.RunAsync(command[0], command[1..], InstallWithin, cancellation: CancellationToken.None));
         cancellation.ThrowIfCancellationRequested();
         if (!outcome.Succeeded)

@@ -31,7 +31,8 @@ static class Audit
               ./huzhu audit erasure-report [PERSON] [--json]       who was erased, and what of them is left
               ./huzhu audit access PERSON|REQUEST|RESPONDER        who has read their data, and why
 
-            Checkpoints, sealed lines and the signing key lie in .local/audit. docs/auditors says what they promise.
+            ./huzhu up seals every minute and every thousand events, ./huzhu demo every 20,000. Checkpoints, sealed
+            lines and the signing key lie in .local/audit; those of runs that are gone go too, but for the last. docs/auditors says what they promise.
 
             Exit codes: 0 all is well, 1 something is not as it should be (it is named) or the build failed, 2 bad
             usage, 3 there is nothing to read, 4 the database did not start, 130 interrupted.
@@ -70,25 +71,12 @@ static class Audit
         Repository repository, RunFolder run, string audited, IReadOnlyDictionary<string, string> databases, IReadOnlyList<string> arguments, CancellationToken cancellation,
         LocalDescription? running = null)
     {
-        var folder = Path.Combine(repository.LocalFolder, "audit");
-        PrivateFiles.CreateFolder(folder);
-        var program = repository.ServiceAssembly("audit");
-        var key = Path.Combine(folder, "key");
-        if (!File.Exists(key))
-        {
-            var made = await Tool.RunAsync(DotNet.Program, [program, "key", key], TimeSpan.FromSeconds(30), cancellation: cancellation);
-            if (!made.Succeeded) throw new DidNotStartException($"The signing key could not be made: {made.Tail}");
-            File.WriteAllText(key + ".public", made.Output);
-        }
-
-        var environment = databases.ToDictionary(database => $"ConnectionStrings__{database.Key}", database => (string?)database.Value);
-        environment["Audit__Folder"] = Path.Combine(folder, audited);
-        environment["Audit__KeyFile"] = key;
+        var environment = await AuditProgram.SettingsAsync(repository, audited, databases, cancellation);
         if (running is not null)
         {
             foreach (var (service, address) in running.Services) environment[$"Services__{service}"] = address;
             environment["Audit__Token"] = running.Tokens["operator"];
         }
-        return await Foreground.RunAsync(repository, run, "audit", program, arguments, cancellation, environment);
+        return await Foreground.RunAsync(repository, run, "audit", repository.ServiceAssembly("audit"), arguments, cancellation, environment);
     }
 }

@@ -58,7 +58,7 @@ static class Up
         File.Delete(repository.DescriptionFile);
 
         var deployment = await LocalDeployment.StartAsync(
-            new LocalDeploymentOptions { Kind = Kind, Replicas = replicas, Narrator = narrator }, cancellation);
+            new LocalDeploymentOptions { Kind = Kind, Replicas = replicas, Narrator = narrator, SealedEvery = 1000 }, cancellation);
         var detached = false;
         try
         {

@@ -86,6 +86,9 @@ public sealed class ServiceLog : IAsyncDisposable
         }
     }
 
+    /// <summary>All events in the order of their numbers, as this connection sees them.</summary>
+    public static IAsyncEnumerable<StoredEvent> ReadAsync(NpgsqlConnection connection, CancellationToken cancellation) => CopyAsync(connection, "order by seq_id", cancellation);
+
     /// <summary>Events stream by stream, each in the order of its versions.</summary>
     /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>
     public static async IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, [EnumeratorCancellation] CancellationToken cancellation)

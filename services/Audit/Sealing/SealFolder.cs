@@ -45,7 +45,8 @@ public sealed class Sealer : IDisposable
     private readonly ServiceLog _log;
     private readonly SealFolder _folder;
     private readonly IReadOnlyList<NoteSigner> _signers;
-    private readonly FileStream _leaves;
+    private readonly FileStream _alone;
+    private readonly FileStream _leaves = null!;
     private readonly MerkleTree _tree = new();
     private readonly string _origin;
     private long _sequence;
@@ -57,19 +58,21 @@ public sealed class Sealer : IDisposable
         Directory.CreateDirectory(folder.FullPath);
         try
         {
-            _leaves = new FileStream(folder.LeavesFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            // Readers are let in, so what keeps a second writer out is a file of its own.
+            _alone = new FileStream(Path.Combine(folder.FullPath, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException exception)
         {
-            throw new AuditException($"{folder.LeavesFile} cannot be written: does another audit seal into this folder?", exception);
+            throw new AuditException($"{folder.FullPath} cannot be written to: another audit seals into this folder (./huzhu up does so by itself), or its files are somebody else's.", exception);
         }
         try
         {
+            _leaves = new FileStream(folder.LeavesFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
             Resume(trusted);
         }
         catch
         {
-            _leaves.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -100,7 +103,11 @@ public sealed class Sealer : IDisposable
         return checkpoint;
     }
 
-    public void Dispose() => _leaves.Dispose();
+    public void Dispose()
+    {
+        _leaves?.Dispose();
+        _alone.Dispose();
+    }
 
     /// <summary>Goes on from the newest checkpoint. Lines that were written after it and never signed are taken away.</summary>
     private void Resume(IReadOnlyCollection<NoteKey> trusted)

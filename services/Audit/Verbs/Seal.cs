@@ -21,34 +21,40 @@ static class Seal
             var output = parsed.InvocationConfiguration.Output;
             var signers = settings.Signers(parsed.GetValue(key));
             var trusted = settings.Trusted(parsed.GetValue(trust), signers);
-            var open = new List<(ServiceLog Log, Sealer Sealer)>();
+            var open = new List<(ServiceLog Log, Sealer Sealer, IReadOnlyList<Copies> Copies)>();
+            var receivers = settings.Receivers();
             try
             {
                 foreach (var service in parsed.GetValue(services)!.Distinct())
                 {
                     var log = settings.Open(service);
-                    open.Add((log, new Sealer(log, settings.FolderOf(service, parsed.GetValue(folder)), settings.Deployment, signers, trusted)));
+                    var sealFolder = settings.FolderOf(service, parsed.GetValue(folder));
+                    open.Add((log, new Sealer(log, sealFolder, settings.Deployment, signers, trusted), [.. receivers.Select(receiver => new Copies(sealFolder, receiver))]));
                 }
                 if (parsed.GetValue(every) is { } seconds)
                 {
-                    await Task.WhenAll(open.Select(one => KeepSealingAsync(one.Log, one.Sealer, TimeSpan.FromSeconds(seconds), parsed.GetValue(events), output, cancellation)));
+                    await Task.WhenAll(open.Select(one => KeepSealingAsync(one.Log, one.Sealer, one.Copies, TimeSpan.FromSeconds(seconds), parsed.GetValue(events), output, cancellation)));
                     return ExitCodes.Ok;
                 }
                 var exitCode = ExitCodes.Ok;
-                foreach (var (log, sealer) in open)
+                foreach (var (log, sealer, copies) in open)
                 {
                     if (!await SealAsync(log, sealer, output, cancellation))
                         exitCode = ExitCodes.Unknown;
+                    if (!await SendAsync(log, copies, output, cancellation))
+                        exitCode = Math.Max(exitCode, ExitCodes.Found);
                 }
                 return exitCode;
             }
             finally
             {
-                foreach (var (log, sealer) in open)
+                foreach (var (log, sealer, _) in open)
                 {
                     sealer.Dispose();
                     await log.DisposeAsync();
                 }
+                foreach (var receiver in receivers)
+                    receiver.Dispose();
             }
         });
         return command;
@@ -63,7 +69,26 @@ static class Seal
         return checkpoint is not null;
     }
 
-    private static async Task KeepSealingAsync(ServiceLog log, Sealer sealer, TimeSpan every, long events, TextWriter output, CancellationToken cancellation)
+    /// <summary>What a receiver does not take now is sent with the next seal.</summary>
+    private static async Task<bool> SendAsync(ServiceLog log, IReadOnlyList<Copies> copies, TextWriter output, CancellationToken cancellation)
+    {
+        var all = true;
+        foreach (var one in copies)
+        {
+            try
+            {
+                await one.SendAsync(cancellation);
+            }
+            catch (IOException exception)
+            {
+                all = false;
+                await output.WriteLineAsync($"{log.Service}: a copy waits: {exception.Message}.");
+            }
+        }
+        return all;
+    }
+
+    private static async Task KeepSealingAsync(ServiceLog log, Sealer sealer, IReadOnlyList<Copies> copies, TimeSpan every, long events, TextWriter output, CancellationToken cancellation)
     {
         var due = DateTime.UtcNow;
         while (true)
@@ -73,6 +98,7 @@ static class Seal
                 if (DateTime.UtcNow >= due || await log.NewestNumberAsync(cancellation) - sealer.Sequence >= events)
                 {
                     await SealAsync(log, sealer, output, cancellation);
+                    await SendAsync(log, copies, output, cancellation);
                     due = DateTime.UtcNow + every;
                 }
             }

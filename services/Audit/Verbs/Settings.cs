@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Huzhu.Audit.Reading;
 using Huzhu.Audit.Sealing;
+using Huzhu.Notifications.Channels;
 using Microsoft.Extensions.Configuration;
 
 namespace Huzhu.Audit.Verbs;
@@ -21,6 +22,34 @@ public sealed class Settings(IConfiguration configuration)
         new(service, configuration.GetConnectionString(service) is { Length: > 0 } connection
             ? connection
             : throw new AuditException($"ConnectionStrings:{service} is missing: where is the database of {service}?"));
+
+    /// <summary>
+    /// Who gets a copy of each checkpoint: <c>Audit:Webhook:Url</c> with <c>Secret</c>, and <c>Audit:ObjectStore:Url</c>
+    /// with <c>AccessKey</c>, <c>SecretKey</c> and <c>Region</c>. Nobody, when neither is set.
+    /// </summary>
+    public IReadOnlyList<ICopyReceiver> Receivers()
+    {
+        var receivers = new List<ICopyReceiver>();
+        if (configuration["Audit:Webhook:Url"] is { Length: > 0 } webhook)
+        {
+            var secret = configuration["Audit:Webhook:Secret"];
+            receivers.Add(new WebhookCopies(Address("Audit:Webhook:Url", webhook), StandardWebhooks.IsUsable(secret)
+                ? secret!
+                : throw new AuditException("Audit:Webhook:Secret must be whsec_ and base64 of at least 16 bytes."), TimeProvider.System));
+        }
+        if (configuration["Audit:ObjectStore:Url"] is { Length: > 0 } store)
+        {
+            var address = Address("Audit:ObjectStore:Url", store);
+            if (address.AbsolutePath.Trim('/').Length == 0)
+                throw new AuditException("Audit:ObjectStore:Url names no bucket: https://store.example/bucket is expected.");
+            receivers.Add(new ObjectStoreCopies(address, Required("Audit:ObjectStore:AccessKey"), Required("Audit:ObjectStore:SecretKey"), configuration["Audit:ObjectStore:Region"] ?? "us-east-1"));
+        }
+        return receivers;
+    }
+
+    private static Uri Address(string key, string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+        ? address
+        : throw new AuditException($"{key} is no absolute http or https address.");
 
     /// <summary>Where a running service answers.</summary>
     public Uri AddressOf(string service) =>
@@ -56,9 +85,9 @@ public sealed class Settings(IConfiguration configuration)
     public static Option<FileInfo?> KeyOption() => new("--key") { Description = "File of private keys, one a line.", HelpName = "FILE" };
     public static Option<FileInfo?> TrustOption() => new("--trust") { Description = "File of public keys, one a line.", HelpName = "FILE" };
 
-    private string Required(string name, string option) => configuration[name] is { Length: > 0 } value
+    private string Required(string name, string? option = null) => configuration[name] is { Length: > 0 } value
         ? value
-        : throw new AuditException($"{name} is missing: set it, or give {option}.");
+        : throw new AuditException($"{name} is missing: set it{(option is null ? "" : $", or give {option}")}.");
 
     private static IEnumerable<string> Lines(string file) => File.ReadLines(file).Select(line => line.Trim()).Where(line => line.Length > 0);
 }

@@ -2,8 +2,8 @@ using CsCheck;
 using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Intake;
-using Huzhu.ServiceDefaults;
 using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
 using Microsoft.Extensions.Configuration;
 using Xunit;
 using Decider = Huzhu.Requests.Domain.Request;
@@ -200,10 +200,10 @@ public class IntakeTests
     private static Fingerprints Prints(string? masterKey = null, string? previous = null)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
-    {
-        ["PersonalData:MasterKey"] = masterKey ?? Convert.ToBase64String(new byte[32]),
-        ["PersonalData:PreviousMasterKeys:0"] = previous,
-    }.Where(pair => pair.Value is not null)).Build();
+        {
+            ["PersonalData:MasterKey"] = masterKey ?? Convert.ToBase64String(new byte[32]),
+            ["PersonalData:PreviousMasterKeys:0"] = previous,
+        }.Where(pair => pair.Value is not null)).Build();
         return new Fingerprints(new PersonalDataVault(Npgsql.NpgsqlDataSource.Create("Host=unused"), configuration), configuration);
     }
 
