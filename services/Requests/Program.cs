@@ -1,4 +1,5 @@
 using Huzhu.Requests;
+using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Features;
 using Huzhu.Requests.Intake;
@@ -15,12 +16,13 @@ builder.Services
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
-    .AddHostedService<IdempotencyKeys.Expiry>();
-builder.AddEventStore(EventStore.EventsOf<RequestEvent>(), Publishing.Map, options =>
+    .AddHostedService<IdempotencyKeys.Expiry>()
+    .AddFrontEnds(builder.Configuration);
+builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>()], Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-}, untold: [typeof(NeedStateRecorded)]);
+}, untold: [typeof(NeedStateRecorded), .. EventStore.EventsOf<ConversationEvent>()]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
 var app = builder.Build();
@@ -36,4 +38,5 @@ ReopenRequest.Map(app);
 RaiseConcern.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
+app.MapFrontEnds();
 await app.RunHuzhuAsync(args);

@@ -1,4 +1,5 @@
 using Huzhu.Contracts;
+using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Storage;
 using JasperFx.Events;
@@ -17,6 +18,7 @@ public static class Publishing
         IntakeCompleted or NeedDisputed or NeedReopened or ConcernRaised => Map((RequestEvent)stored.Data,
             (await log.LoadRequestAsync(new RequestId(stored.StreamId), cancellation, stored.Version)).State),
         RequestEvent e => Map(e, new RequestState { Id = new RequestId(stored.StreamId) }),
+        ConversationEvent => [],
         _ => throw new InvalidOperationException($"Requests does not know the event {stored.Data.GetType().Name}."),
     };
 

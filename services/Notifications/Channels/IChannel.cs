@@ -46,6 +46,11 @@ public static class Installed
         services.AddSingleton<IChannel>(provider => new WebhookChannel(WebhookOptions.Read(configuration), provider.GetRequiredService<TimeProvider>()));
         if (configuration["Channels:File:Folder"] is { Length: > 0 } folder)
             services.AddSingleton<IChannel>(new FileChannel(folder));
+        if (WeChatSender.Read(configuration) is { Count: > 0 } accounts)
+            services.AddSingleton<IChannel>(provider => WeChatChannel.Create(accounts, provider));
+        if (GatewaySender.Read(configuration) is { Count: > 0 } gateways)
+            services.AddSingleton<IChannel>(provider => new SmsChannel(gateways, provider.GetRequiredService<TimeProvider>()))
+                .AddSingleton<IChannel>(provider => new VoiceChannel(gateways, provider.GetRequiredService<TimeProvider>()));
         return services;
     }
 }

@@ -74,10 +74,11 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
             Keys = Keys,
             Services = ["requests"],
             Replicas = 2,
-            Environment = new Dictionary<string, string>
+            Environment = new Dictionary<string, string>(WeChatCaller.Settings.Concat(HotlineTests.Settings))
             {
                 ["Limits__RequestsPerSecond"] = "100000",
                 ["Places__SubDistrictsFile"] = map,
+                ["Channels__SpoolFolder"] = Path.Combine(infrastructure.Run.FullPath, "spool"),
                 [$"Channels__Sources__{QuietSource}__Kind"] = "webhook",
                 [$"Channels__Sources__{QuietSource}__Address"] = "https://front-end.example/callers/{ref}",
             },
