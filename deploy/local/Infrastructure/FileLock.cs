@@ -4,7 +4,7 @@ namespace Huzhu.Local.Infrastructure;
 /// One process at a time, by flock(2), as the script ./huzhu takes it with flock(1): the kernel gives it back when the
 /// holder ends, however it ends.
 /// </summary>
-sealed class FileLock : IDisposable
+public sealed class FileLock : IDisposable
 {
     readonly FileStream _stream;
 

@@ -14,6 +14,9 @@ public abstract record Installation
 
 public sealed record Installations(Installation Postgres, Installation RabbitMq);
 
+/// <summary>The two programs, by their paths.</summary>
+public sealed record NodeJs(string Node, string Npm);
+
 /// <summary>
 /// Finds PostgreSQL and RabbitMQ, or gets them: servers of this machine first (they start fastest), then the images of a
 /// container engine that answers, then the system's package manager. <c>HUZHU_SERVERS=native</c> or <c>container</c>
@@ -24,6 +27,7 @@ public static partial class Provisioning
     public const string PostgresImage = "postgres:15";
     public const string RabbitMqImage = "rabbitmq:3-management";
     const int OldestPostgres = 15;
+    const int OldestNode = 18;
     static readonly Version OldestRabbitMq = new(3, 10);
     static readonly TimeSpan InstallWithin = TimeSpan.FromMinutes(25);
     const string PolicyFile = "/usr/sbin/policy-rc.d";
@@ -56,10 +60,24 @@ public static partial class Provisioning
             throw new MissingRequirementException(
                 $"HUZHU_SERVERS=container, but no container engine answers or it cannot get {PostgresImage} and {RabbitMqImage}.");
 
-        await InstallAsync(repository, narrator, cancellation);
+        await InstallAsync(
+            repository, narrator, () => [.. FindPostgres() is null ? ["postgresql"] : Array.Empty<string>(), .. FindRabbitMq() is null ? ["rabbitmq-server"] : Array.Empty<string>()],
+            "or start Docker", cancellation);
         return new(
             FindPostgres() ?? throw new MissingRequirementException($"PostgreSQL {OldestPostgres} or newer was not found after the installation."),
             FindRabbitMq() ?? throw new MissingRequirementException($"RabbitMQ {OldestRabbitMq} or newer was not found after the installation."));
+    }
+
+    /// <summary>Node.js and npm, for the tests that let other people's clients speak to the services.</summary>
+    public static async Task<NodeJs> FindOrInstallNodeAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        await InstallAsync(
+            repository, narrator, () => [.. Tool.Find("node") is null ? ["nodejs"] : Array.Empty<string>(), .. Tool.Find("npm") is null ? ["npm"] : Array.Empty<string>()],
+            $"or put Node.js {OldestNode}+ on PATH", cancellation);
+        var (node, npm) = (Tool.Find("node"), Tool.Find("npm"));
+        if (node is null || npm is null || Major((await Tool.RunAsync(node, ["--version"], TimeSpan.FromSeconds(30), cancellation: cancellation)).Output) < OldestNode)
+            throw new MissingRequirementException($"Node.js {OldestNode} or newer with npm was not found on PATH.");
+        return new(node, npm);
     }
 
     static async Task<Installation?> ImageAsync(ContainerEngine engine, string image, CancellationToken cancellation) =>
@@ -107,28 +125,26 @@ public static partial class Provisioning
 
     static int Major(string text) => FirstNumber().Match(text) is { Success: true } match ? int.Parse(match.Value, CultureInfo.InvariantCulture) : 0;
 
-    static async Task InstallAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    /// <param name="missing">The packages to install, asked when no other process installs any.</param>
+    /// <param name="otherwise">What a person can do instead.</param>
+    static async Task InstallAsync(Repository repository, Narrator narrator, Func<string[]> missing, string otherwise, CancellationToken cancellation)
     {
+        if (missing().Length == 0) return;
         using var alone = await FileLock.TakeAsync(Path.Combine(repository.LocalFolder, "install.lock"), cancellation);
-        string[] packages =
-        [
-            .. FindPostgres() is null ? ["postgresql"] : Array.Empty<string>(),
-            .. FindRabbitMq() is null ? ["rabbitmq-server"] : Array.Empty<string>(),
-        ];
+        var packages = missing();
         if (packages.Length == 0) return;
 
         var names = string.Join(" and ", packages);
         if (Tool.Find("apt-get") is null)
             throw new MissingRequirementException(
-                $"Install PostgreSQL {OldestPostgres}+ and RabbitMQ {OldestRabbitMq}+ with your package manager, or start Docker: " +
-                $"this command can install {names} by itself only where there is apt-get.");
+                $"Install {names} with your package manager, {otherwise}: this command can install them by itself only where there is apt-get.");
 
         string[] asRoot = [];
         if (!Environment.IsPrivilegedProcess)
         {
             if (Tool.Find("sudo") is null || !(await Tool.RunAsync("sudo", ["-n", "true"], TimeSpan.FromSeconds(10), cancellation: cancellation)).Succeeded)
                 throw new MissingRequirementException(
-                    $"Run \"sudo apt-get install {string.Join(' ', packages)}\" first, or start Docker: {names} is missing, and this user may not install it.");
+                    $"Run \"sudo apt-get install {string.Join(' ', packages)}\" first, {otherwise}: {names} is missing, and this user may not install it.");
             asRoot = ["sudo", "-n"];
         }
 

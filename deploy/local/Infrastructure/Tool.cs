@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Huzhu.Local.Infrastructure;
 
 /// <summary>A program of the machine that is run to its end: initdb, apt-get, docker. Servers are <see cref="ChildProcess"/>.</summary>
-static class Tool
+public static class Tool
 {
     public sealed record Outcome(int ExitCode, string Output)
     {
