@@ -8,7 +8,11 @@ using Huzhu.ServiceDefaults;
 using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
-builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, NotificationIndex.Configure,
+builder.AddEventStore(EventStore.EventsOf<NotificationEvent>(), Publishing.Map, options =>
+{
+    options.Storage.ExtendedSchemaObjects.Add(AnswerBook.Table());
+    NotificationIndex.Configure(options);
+},
     untold: [.. EventStore.EventsOf<NotificationEvent>().Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable), typeof(NotificationDropped)])]);
 builder.AddMessaging("notifications", bus =>
 {
@@ -20,6 +24,8 @@ builder.AddMessaging("notifications", bus =>
 builder.Services.AddDirectories(builder.Configuration)
     .AddChannels(builder.Configuration)
     .AddSingleton(LinkWriter.Read(builder.Configuration))
+    .AddSingleton<AnswerBook>()
+    .AddOfferDesk(builder.Configuration)
     .AddSingleton<GroupCommit>()
     .AddSingleton<NotificationLog>()
     .AddTransient<Delivery>()
@@ -28,4 +34,6 @@ builder.Services.AddDirectories(builder.Configuration)
 var app = builder.Build();
 app.UseHuzhuDefaults();
 app.MapGetNotifications();
+AnswerByMessage.Map(app);
+SendReply.Map(app);
 await app.RunHuzhuAsync(args);

@@ -8,8 +8,10 @@ using Huzhu.Notifications.Domain;
 
 namespace Huzhu.Notifications.Channels;
 
-/// <summary>A gateway that speaks Twilio's interface, and the number to send from.</summary>
-public sealed record GatewaySender(string Name, Uri GatewayUrl, string AccountSid, string AuthToken, string From)
+/// <summary>A gateway that speaks Twilio's interface.</summary>
+/// <param name="From">The number, or the name, to send from.</param>
+/// <param name="PublicUrl">Where the gateway reaches Requests, to say which key a person pressed; null: offers are not told by voice.</param>
+public sealed record GatewaySender(string Name, Uri GatewayUrl, string AccountSid, string AuthToken, string From, Uri? PublicUrl)
 {
     private const string Section = "Channels:Hotline:Accounts";
 
@@ -18,18 +20,19 @@ public sealed record GatewaySender(string Name, Uri GatewayUrl, string AccountSi
     public static FrozenDictionary<string, GatewaySender> Read(IConfiguration configuration) => configuration.GetSection(Section).GetChildren()
         .Where(section => section["GatewayUrl"] is { Length: > 0 }).Select(section => new GatewaySender(
             section.Key,
-            Uri.TryCreate(section["GatewayUrl"]!.TrimEnd('/') + "/", UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
-                ? url
-                : throw new InvalidOperationException($"{section.Path}:GatewayUrl must be an absolute http or https address."),
+            Address(section, "GatewayUrl")!,
             section["AccountSid"] is { Length: > 0 } sid ? sid : section.Key,
-            Required(section, "AuthToken"), Required(section, "From")))
+            section["AuthToken"] is { Length: > 0 } token ? token : throw new InvalidOperationException($"{section.Path}:AuthToken is missing: it goes with GatewayUrl."),
+            section["From"] is { Length: > 0 } from ? from : section.Key,
+            Address(section, "PublicUrl")))
         .ToFrozenDictionary(sender => sender.Name, StringComparer.OrdinalIgnoreCase);
 
     public override string ToString() => nameof(GatewaySender);
 
-    private static string Required(IConfigurationSection section, string name) => section[name] is { Length: > 0 } value
-        ? value
-        : throw new InvalidOperationException($"{section.Path}:{name} is missing: it goes with GatewayUrl.");
+    private static Uri? Address(IConfigurationSection section, string name) => section[name] is not { Length: > 0 } text ? null
+        : Uri.TryCreate(text.TrimEnd('/') + "/", UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
+            ? url
+            : throw new InvalidOperationException($"{section.Path}:{name} must be an absolute http or https address.");
 }
 
 /// <summary>
@@ -50,7 +53,13 @@ public abstract partial class GatewayChannel(FrozenDictionary<string, GatewaySen
     protected abstract string Resource { get; }
 
     /// <summary>What is to be sent or said.</summary>
-    protected abstract KeyValuePair<string, string> Content(Letter letter);
+    protected abstract KeyValuePair<string, string> Content(Letter letter, GatewaySender sender);
+
+    /// <summary>Whether what a person presses or writes in answer reaches us.</summary>
+    protected abstract bool HearsFrom(GatewaySender sender);
+
+    public Replier? RepliesFrom(Address address) =>
+        AccountAddress.Find(senders, address) is var (sender, number) && HearsFrom(sender) ? new Replier($"hotline-{sender.Name}", number) : null;
 
     public void Dispose() => _http.Dispose();
 
@@ -64,11 +73,11 @@ public abstract partial class GatewayChannel(FrozenDictionary<string, GatewaySen
     {
         var (sender, number) = AccountAddress.Find(senders, address) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
         var letter = Letter.Of(message);
-        // Nobody can answer an offer here yet; the responder's next channel can carry it with its links.
-        if (letter.AsksForAnswer)
+        // The responder's next channel can carry it with its links.
+        if (letter is { AsksForAnswer: true, AnswerNumber: null })
             return SendOutcome.Refused("cannot-be-answered-here");
         var url = new Uri(sender.GatewayUrl, $"2010-04-01/Accounts/{Uri.EscapeDataString(sender.AccountSid)}/{Resource}");
-        KeyValuePair<string, string>[] form = [new("To", number), new("From", sender.From), Content(letter)];
+        KeyValuePair<string, string>[] form = [new("To", number), new("From", sender.From), Content(letter, sender)];
         var reply = await _http.PostAsync(() =>
         {
             var request = new HttpRequestMessage(HttpMethod.Post, url) { Content = new FormUrlEncodedContent(form) };
@@ -103,7 +112,8 @@ public sealed class SmsChannel(FrozenDictionary<string, GatewaySender> senders, 
     public override string Kind => "sms";
     public override ChannelAbilities Abilities { get; } = new(Text: true, Voice: false);
     protected override string Resource => "Messages.json";
-    protected override KeyValuePair<string, string> Content(Letter letter) => new("Body", letter.Text.Length <= LongestText ? letter.Text : letter.Text[..LongestText]);
+    protected override bool HearsFrom(GatewaySender sender) => true;
+    protected override KeyValuePair<string, string> Content(Letter letter, GatewaySender sender) => new("Body", letter.Text.Length <= LongestText ? letter.Text : letter.Text[..LongestText]);
 }
 
 public sealed class VoiceChannel(FrozenDictionary<string, GatewaySender> senders, TimeProvider time) : GatewayChannel(senders, time)
@@ -112,10 +122,17 @@ public sealed class VoiceChannel(FrozenDictionary<string, GatewaySender> senders
     public override ChannelAbilities Abilities { get; } = new(Text: false, Voice: true);
     protected override string Resource => "Calls.json";
 
-    protected override KeyValuePair<string, string> Content(Letter letter)
+    protected override bool HearsFrom(GatewaySender sender) => sender.PublicUrl is not null;
+
+    protected override KeyValuePair<string, string> Content(Letter letter, GatewaySender sender)
     {
+        var language = new XAttribute("language", letter.IsChinese ? "zh-CN" : "en-US");
         // Twice: whoever picks up late hears it whole.
-        var say = new XElement("Say", new XAttribute("language", letter.IsChinese ? "zh-CN" : "en-US"), new XAttribute("loop", "2"), letter.Text);
-        return new("Twiml", new XElement("Response", say).ToString(SaveOptions.DisableFormatting));
+        var verb = new XElement("Say", language, new XAttribute("loop", "2"), letter.Text);
+        // What is pressed or said goes where the calls of this account go. A menu's first turn would greet.
+        if (letter.AnswerNumber is not null)
+            verb = new XElement("Gather", new XAttribute("input", "dtmf speech"), new XAttribute("numDigits", "1"), language,
+                new XAttribute("action", new Uri(sender.PublicUrl!, $"channels/hotline/{Uri.EscapeDataString(sender.Name)}/voice?turn=1")), new XAttribute("method", "POST"), verb);
+        return new("Twiml", new XElement("Response", verb).ToString(SaveOptions.DisableFormatting));
     }
 }

@@ -7,7 +7,10 @@ namespace Huzhu.Notifications.Channels;
 
 /// <summary>What of a message a person is shown or told, on channels that reach people without a front end in between.</summary>
 /// <param name="Text">In the person's language. Personal data where the message is an acceptance.</param>
-public sealed record Letter(string Text, bool IsChinese, bool AsksForAnswer)
+/// <param name="ShortText">The same in twenty characters, where the message has such a form.</param>
+/// <param name="AnswerNumber">Set where the person answers by a message: the text says how.</param>
+/// <param name="AsksForAnswer">It is an offer.</param>
+public sealed record Letter(string Text, string? ShortText, bool IsChinese, int? AnswerNumber, bool AsksForAnswer)
 {
     private const string OfferMade = "org.huzhu.offer.made.v1";
     private static readonly string[] VisitFields = ["name", "phone", "addressText", "note"];
@@ -18,11 +21,13 @@ public sealed record Letter(string Text, bool IsChinese, bool AsksForAnswer)
         var data = document.RootElement.GetProperty("data");
         // Who has told no language is written to in that of the place.
         var isChinese = !(data.TryGetProperty("language", out var language) && language.GetString() is { } tag && tag.StartsWith("en", StringComparison.OrdinalIgnoreCase));
-        var text = data.GetProperty("text").GetProperty(isChinese ? "zh" : "en").GetString() ?? "";
+        var tongue = isChinese ? "zh" : "en";
+        var text = data.GetProperty("text").GetProperty(tongue).GetString() ?? "";
         // Whoever has taken a need must know whom to see and where, and has no front end that shows it.
         if (data.TryGetProperty("visit", out var visit))
             text = string.Join('\n', VisitFields.Select(field => visit.TryGetProperty(field, out var value) ? value.GetString() : null).Where(value => !string.IsNullOrEmpty(value)).Prepend(text));
-        return new Letter(text, isChinese, document.RootElement.GetProperty("type").GetString() == OfferMade);
+        return new Letter(text, data.TryGetProperty("shortText", out var brief) ? brief.GetProperty(tongue).GetString() : null, isChinese,
+            data.TryGetProperty("answerNumber", out var number) ? number.GetInt32() : null, document.RootElement.GetProperty("type").GetString() == OfferMade);
     }
 
     public override string ToString() => nameof(Letter);

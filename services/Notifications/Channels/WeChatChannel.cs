@@ -64,17 +64,16 @@ public sealed partial class WeChatChannel(FrozenDictionary<string, WeChatSender>
         var (_, openId) => OpenId().IsMatch(openId) ? null : "malformed-address",
     };
 
+    public Replier? RepliesFrom(Address address) => AccountAddress.Find(senders, address) is var (sender, openId) ? new Replier($"wechat-{sender.Name}", openId) : null;
+
     public async Task<SendOutcome> SendAsync(Message message, Address address, CancellationToken cancellation)
     {
         var (sender, openId) = AccountAddress.Find(senders, address) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
         var letter = Letter.Of(message);
-        // Nobody can answer an offer here yet; the responder's next channel can carry it with its links.
-        if (letter.AsksForAnswer)
-            return SendOutcome.Refused("cannot-be-answered-here");
         var outcome = await CallAsync(sender, "cgi-bin/message/custom/send", new { touser = openId, msgtype = "text", text = new { content = Cut(letter.Text, LongestText) } }, cancellation);
         if (IsOutOfTime(outcome) && sender.SubscribeTemplateId is { } subscribe)
             outcome = await CallAsync(sender, "cgi-bin/message/subscribe/bizsend",
-                new { touser = openId, template_id = subscribe, data = Data(sender.SubscribeField, Cut(letter.Text, LongestField)) }, cancellation);
+                new { touser = openId, template_id = subscribe, data = Data(sender.SubscribeField, letter.ShortText ?? Cut(letter.Text, LongestField)) }, cancellation);
         if (IsOutOfTime(outcome) && sender.TemplateId is { } template)
             outcome = await CallAsync(sender, "cgi-bin/message/template/send",
                 // The same id within ten minutes is delivered once.

@@ -104,18 +104,9 @@ public static class Directories
 {
     public static IServiceCollection AddDirectories(this IServiceCollection services, IConfiguration configuration)
     {
-        services.AddHttpClient(ServiceToken.HttpClientName).AddHuzhuResilience();
-        services.AddSingleton<ServiceToken>().AddSingleton<ContactCache>().AddTransient<ServiceTokenHandler>();
-        AddDirectory<RequestsDirectory>("Services:Requests");
-        AddDirectory<GroupsDirectory>("Services:Groups");
+        services.AddSingleton<ContactCache>();
+        services.AddServiceClient(configuration, "Services:Requests").AddTypedClient<RequestsDirectory>();
+        services.AddServiceClient(configuration, "Services:Groups").AddTypedClient<GroupsDirectory>();
         return services;
-
-        void AddDirectory<T>(string key) where T : class
-        {
-            var address = ServiceAddress.Read(configuration, key);
-            var client = services.AddHttpClient<T>(http => http.BaseAddress = address);
-            client.AddHuzhuResilience();
-            client.AddHttpMessageHandler<ServiceTokenHandler>();
-        }
     }
 }

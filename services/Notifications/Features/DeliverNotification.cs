@@ -17,7 +17,7 @@ namespace Huzhu.Notifications.Features;
 /// left untold. One run is one attempt; what comes later comes by a durable timer.
 /// </summary>
 public sealed class Delivery(
-    NotificationLog log, IEnumerable<IChannel> channels, RequestsDirectory requests, GroupsDirectory groups, LinkWriter links,
+    NotificationLog log, IEnumerable<IChannel> channels, RequestsDirectory requests, GroupsDirectory groups, LinkWriter links, AnswerBook answers,
     IDocumentStore store, TimeProvider time)
 {
     /// <summary>From this age on, a message asks whether something newer has been said already. Fresh ones need not: it costs a query.</summary>
@@ -94,8 +94,13 @@ public sealed class Delivery(
             return await log.RecordAsync(id, current, state => Notification.DecideChannel(state, options, needs, now).Events, causationId, cancellation);
 
         var (position, channel) = (chosen.Position, chosen.Channel!);
-        var message = new Message(id, KeyOf(request), MessageBody.Write(id, request, facts, links.Of(request), now));
-        var outcome = await _channels[channel].SendAsync(message, AddressOf(contact.Channels[position]), cancellation);
+        var address = AddressOf(contact.Channels[position]);
+        // Before it is told: an answer may come faster than this goes on.
+        var answerNumber = request is { Audience: Audience.Responder, OfferId: not null } && _channels[channel].RepliesFrom(address) is { } replier
+            ? await answers.NoteAsync(replier, request, now, cancellation)
+            : (int?)null;
+        var message = new Message(id, KeyOf(request), MessageBody.Write(id, request, facts, links.Of(request), now, answerNumber));
+        var outcome = await _channels[channel].SendAsync(message, address, cancellation);
         var attempt = new Attempt(chosen.Attempts + 1, position, channel, Notification.HasFittingChannelAfter(position, options, needs), outcome);
         var spread = Random.Shared.NextDouble();
         return await log.RecordAsync(id, current, state =>

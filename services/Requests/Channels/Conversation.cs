@@ -24,6 +24,7 @@ public enum Reply
 {
     Welcome, AskKind, AskPlace, AskPlaceHere, AskPlaceInWords, PlaceNoted, Confirm, Taken, TakenWithoutPlace, Added, Human, Cancelled, NothingToCancel, TooLateToCancel,
     Status, NoStatus, NotUnderstood, Unreadable, LanguageChosen, Later,
+    OfferAccepted, OfferDeclined, OfferCompleted, OfferReleased, OfferPlaceFilled, OfferEnded, OfferAlreadyAccepted, OfferNotAccepted, OfferWhich, OfferUnknownNumber, OfferLater,
 }
 
 /// <summary>A message of a person, whatever front end it came through. Personal data, in memory only.</summary>
@@ -40,7 +41,8 @@ public sealed record Utterance(string Key, string? Text, ExactPlace? Pin, string
 
 /// <summary>What the decisions about a conversation rest on.</summary>
 /// <param name="Keys">Of the messages that the newest events are about.</param>
-public sealed record ConversationState(RequestId? RequestId, Asked Asked, Reply Reply, Language Language, IReadOnlyList<string> Keys)
+/// <param name="AnsweredAt">When the person was last answered.</param>
+public sealed record ConversationState(RequestId? RequestId, Asked Asked, Reply Reply, Language Language, IReadOnlyList<string> Keys, DateTimeOffset? AnsweredAt = null)
 {
     public static ConversationState Initial(Language language) => new(null, Asked.Nothing, Reply.Welcome, language, []);
 }
@@ -81,7 +83,7 @@ public static class Conversation
 
     public static ConversationState Evolve(ConversationState state, ConversationEvent happened) => happened switch
     {
-        TurnTaken e => new ConversationState(e.RequestId, e.Asked, e.Reply, e.Language, [.. state.Keys.TakeLast(Memory - 1), e.MessageKey]),
+        TurnTaken e => new ConversationState(e.RequestId, e.Asked, e.Reply, e.Language, [.. state.Keys.TakeLast(Memory - 1), e.MessageKey], e.At),
         _ => throw new InvalidOperationException($"A conversation does not know the event {happened.GetType().Name}."),
     };
 
@@ -138,7 +140,7 @@ public static class Conversation
                 // An address takes the place of what the phone said by itself.
                 return Next(With(draft! with { Place = null }, heard, isAddress: true), asked, kindIsKnown: true, canPin, Go);
         }
-        if (heard.Wish is Wish.Yes or Wish.No or Wish.Thanks || heard.Number is not null)
+        if (heard.Wish is Wish.Yes or Wish.No or Wish.Thanks or Wish.Accept or Wish.Decline or Wish.Complete or Wish.Release || heard.Number is not null)
             return Answer(asked == Asked.Nothing ? Reply.NotUnderstood : Question(asked, draft, canPin));
         // Whatever else a person says is about the help that is needed, and is kept.
         var told = With(draft ?? Draft.Empty, heard);

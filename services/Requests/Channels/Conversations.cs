@@ -31,13 +31,16 @@ public sealed record Correspondent(string Source, string Channel, string Ref, st
 
 /// <summary>What the person is told.</summary>
 /// <param name="Text">Null when nothing is to be said.</param>
-public sealed record Answer(string? Text, Reply Reply, Language Language);
+/// <param name="IsAboutOffer">It says what came of the answer to an offer.</param>
+public sealed record Answer(string? Text, Reply Reply, Language Language, bool IsAboutOffer = false);
 
 /// <summary>
 /// Hears a message: reads the conversation and its request, decides, and appends to both in one transaction, so that a message
 /// counts once however often and wherever it is delivered.
 /// </summary>
-public sealed class Conversations(IDocumentStore store, PersonalRecords records, PersonalDataVault vault, Fingerprints fingerprints, SubDistrictMap districts, TimeProvider time)
+/// <param name="desk">Null when this service has not been told where Notifications is: then messages answer no offers.</param>
+public sealed class Conversations(
+    IDocumentStore store, PersonalRecords records, PersonalDataVault vault, Fingerprints fingerprints, SubDistrictMap districts, TimeProvider time, NotificationsDesk? desk = null)
 {
     private const int MostToldOf = 3;
 
@@ -50,6 +53,11 @@ public sealed class Conversations(IDocumentStore store, PersonalRecords records,
         var (conversation, version) = await LoadAsync(session, who, cancellation);
         var changes = new StreamChanges(session);
         var (request, known) = await LoadRequestAsync(changes, conversation.RequestId, cancellation);
+
+        // A number answers what was asked last: a question of this conversation, or an offer that was told after it.
+        if (desk is not null && !said.IsPassive && said.Text is { } text && !conversation.Keys.Contains(said.Key) && Understanding.OfferAnswerOf(text) is { } answer
+            && await desk.AnswerAsync(who, answer, said.Key, known is not null && conversation.Asked != Asked.Nothing ? conversation.AnsweredAt : null, cancellation) is { } told)
+            return Replies.Write(told, conversation.Language, who.IsSpokenWith);
 
         var turn = Conversation.Decide(conversation, known is null ? null : DraftOf(known), said, who.CanPin);
         RequestId? about = conversation.RequestId;

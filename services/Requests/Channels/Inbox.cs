@@ -1,16 +1,27 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Requests.Channels;
 
+/// <summary>What becomes of a message.</summary>
+public delegate Task<Answer> Hearing(Correspondent who, Utterance said, CancellationToken cancellation);
+
+/// <summary>Brings a person an answer that could not be given at once.</summary>
+public delegate Task Telling(Correspondent who, string messageKey, Answer answer, CancellationToken cancellation);
+
 /// <summary>
-/// Takes a message in within the front end's patience: into the log, or, when that does not answer in time, into the spool, from
-/// which it goes into the log as soon as the database is back, in order.
+/// Where every front end brings its messages. Takes one in within the front end's patience: into the log, or, when that does not
+/// answer in time, into the spool, from which it goes into the log as soon as the database is back, in order; then the answer is sent.
 /// </summary>
-public sealed class Inbox(Conversations conversations, Spool spool, ILogger<Inbox> logger) : BackgroundService
+public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguration configuration, TimeProvider time, ILogger<Inbox> logger) : BackgroundService
 {
+    public const string PatienceKey = "Channels:AnswerWithinMilliseconds";
+    private const int ShortestPatience = 100;
+    private const int LongestPatience = 15_000;
+
     /// <summary>WeChat waits 5 s and Twilio 15 s; the caller waits too.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500);
+    private readonly TimeSpan _patience = ReadPatience(configuration);
     private static readonly TimeSpan SpooledPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
@@ -28,7 +39,7 @@ public sealed class Inbox(Conversations conversations, Spool spool, ILogger<Inbo
             try
             {
                 // It may still be committed after nobody waits for it any more; then the spooled message is known as a repeat.
-                var answer = await conversations.HearAsync(who, said, CancellationToken.None).WaitAsync(Patience);
+                var answer = await hear(who, said, CancellationToken.None).WaitAsync(_patience, time);
                 Count(who, "log");
                 return answer;
             }
@@ -64,9 +75,13 @@ public sealed class Inbox(Conversations conversations, Spool spool, ILogger<Inbo
             try
             {
                 using var limit = new CancellationTokenSource(SpooledPatience);
-                await conversations.HearAsync(entry.Who, entry.Said, limit.Token);
+                var answer = await hear(entry.Who, entry.Said, limit.Token);
+                // Whoever wrote several times is told where that has led, once.
+                var isLast = !spool.HasMoreFrom(entry.Who);
                 spool.Remove();
                 tries = 0;
+                if (isLast && answer.Text is not null)
+                    await TellAsync(entry, answer);
             }
             catch (Exception exception)
             {
@@ -81,6 +96,27 @@ public sealed class Inbox(Conversations conversations, Spool spool, ILogger<Inbo
             }
         }
     }
+
+    /// <summary>A call is over, and whoever called hears of the request as of any other.</summary>
+    private async Task TellAsync(Spool.Entry entry, Answer answer)
+    {
+        if (entry.Who.IsSpokenWith)
+            return;
+        try
+        {
+            using var limit = new CancellationTokenSource(SpooledPatience);
+            await tell(entry.Who, entry.Said.Key, answer, limit.Token);
+        }
+        catch (Exception exception)
+        {
+            logger.LogWarning("The answer to a spooled message could not be sent: {Reason}", exception.GetType().Name);
+        }
+    }
+
+    private static TimeSpan ReadPatience(IConfiguration configuration) => configuration[PatienceKey] is not { Length: > 0 } text ? TimeSpan.FromMilliseconds(1500)
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= ShortestPatience and <= LongestPatience
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new InvalidOperationException($"{PatienceKey} must be a number from {ShortestPatience} to {LongestPatience}.");
 
     private static void Count(Correspondent who, string into) => Heard.Add(1, new("channel", who.Channel), new("into", into));
 }

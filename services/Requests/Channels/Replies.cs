@@ -1,3 +1,4 @@
+using System.Globalization;
 using Huzhu.Contracts;
 using Huzhu.Requests.Features;
 
@@ -24,7 +25,9 @@ public static class Replies
         if (turn.Reply == Reply.Status && requests.Count == 0)
             return Of("no-status", language);
         var number = about is not { } id ? "" : isSpoken ? string.Join(' ', NumberOf(id).ToCharArray()) : NumberOf(id);
-        var text = Of(turn.Reply, language, isSpoken).Replace("{number}", number, StringComparison.Ordinal);
+        // Who cannot send a position can send its numbers.
+        var said = turn.Reply == Reply.TakenWithoutPlace && !canPin && !isSpoken ? Of("taken-without-place-in-words", language) : Of(turn.Reply, language, isSpoken);
+        var text = said.Replace("{number}", number, StringComparison.Ordinal);
         return turn.Reply switch
         {
             Reply.Confirm => Describe(turn.Draft ?? Draft.Empty, language, isSpoken),
@@ -33,6 +36,15 @@ public static class Replies
             Reply.Human => text.Replace("{question}", Question(turn, canPin, isSpoken), StringComparison.Ordinal),
             _ => text,
         };
+    }
+
+    /// <summary>What came of the answer to an offer.</summary>
+    public static Answer Write(OfferTold told, Language language, bool isSpoken)
+    {
+        var reply = Contracts.Words.TryRead<Reply>(told.Outcome.StartsWith("offer-", StringComparison.Ordinal) ? told.Outcome : $"offer-{told.Outcome}", out var known) ? known : Reply.OfferEnded;
+        var choices = (told.Choices ?? []).Select(choice => $"{choice.Number} {(All.ContainsKey($"kind.{choice.Kind}") ? Of($"kind.{choice.Kind}", language) : choice.Kind)}");
+        return new Answer(Of(reply, language, isSpoken).Replace("{number}", told.Number?.ToString(CultureInfo.InvariantCulture) ?? "", StringComparison.Ordinal)
+            .Replace("{choices}", string.Join('\n', choices), StringComparison.Ordinal), reply, language, IsAboutOffer: true);
     }
 
     public static string Of(Reply reply, Language language, bool isSpoken = false) =>

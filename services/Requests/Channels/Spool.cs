@@ -66,6 +66,13 @@ public sealed class Spool : IDisposable
             return _waiting.TryPeek(out var entry) ? entry : null;
     }
 
+    /// <summary>Whether another message of the same person waits behind the oldest.</summary>
+    public bool HasMoreFrom(Correspondent who)
+    {
+        lock (_lock)
+            return _waiting.Skip(1).Any(entry => entry.Who.ConversationId == who.ConversationId);
+    }
+
     /// <summary>Forgets the oldest message: it has been taken in. When it was the last, the file is emptied.</summary>
     public void Remove()
     {

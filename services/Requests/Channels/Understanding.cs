@@ -8,7 +8,11 @@ using Huzhu.Requests.Intake;
 namespace Huzhu.Requests.Channels;
 
 /// <summary>What a whole message can mean by itself.</summary>
-public enum Wish { None, Greet, Status, Cancel, Human, Yes, No, Thanks, Chinese, English }
+public enum Wish { None, Greet, Status, Cancel, Human, Yes, No, Thanks, Chinese, English, Accept, Decline, Complete, Release }
+
+/// <summary>An answer to an offer: what is said of it, and the offer's number when the message names one.</summary>
+/// <param name="Verb">A word of Notifications' interface.</param>
+public sealed record OfferAnswer(string Verb, int? Number);
 
 /// <summary>
 /// What the words of a message say, by the lists of Understanding.json. Simple on purpose: what it misses is asked for, and
@@ -55,6 +59,24 @@ public sealed partial record Understanding(
             PlaceOf(text), PhoneNumber().Match(text) is { Success: true } phone ? phone.Value : null, LanguageOf(wish, text));
     }
 
+    /// <summary>Whether a whole message can answer an offer: "1", "1 37", "accept 37". Whether it does, who told the offer knows.</summary>
+    public static OfferAnswer? OfferAnswerOf(string text)
+    {
+        if (OfferAnswerForm().Match(Plain(text.Trim())) is not { Success: true } form)
+            return null;
+        var verb = form.Groups[1].Value switch
+        {
+            "1" => Wish.Accept,
+            "2" => Wish.Decline,
+            "3" => Wish.Complete,
+            "4" => Wish.Release,
+            var word => Words.Wishes.GetValueOrDefault(word),
+        };
+        return verb is Wish.Accept or Wish.Decline or Wish.Complete or Wish.Release
+            ? new OfferAnswer(Contracts.Words.Of(verb), form.Groups[2].Success ? int.Parse(form.Groups[2].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture) : null)
+            : null;
+    }
+
     /// <summary>Lower case, full-width digits made narrow, without the marks at the end.</summary>
     private static string Plain(string text) => string.Create(text.Length, text, static (plain, text) =>
     {
@@ -93,6 +115,9 @@ public sealed partial record Understanding(
 
     [GeneratedRegex(@"(?<![\d.])(-?\d{1,2}\.\d{3,10})\s*[,，]\s*(-?\d{1,3}\.\d{3,10})(?![\d.])")]
     private static partial Regex Coordinates();
+
+    [GeneratedRegex(@"^(\D{1,20}?|[1-4])(?:[\s,，.。、#:：-]*(\d\d))?\z")]
+    private static partial Regex OfferAnswerForm();
 
     /// <summary>A mobile number of the country, or an international one.</summary>
     [GeneratedRegex(@"(?<!\d)(\+\d{8,15}|1[3-9]\d{9})(?!\d)")]

@@ -51,8 +51,8 @@ public sealed class WeChatChannelTests(Servers servers) : IAsyncLifetime
     private static IConfiguration Settings(Dictionary<string, string?> account) => new ConfigurationBuilder().AddInMemoryCollection(
         account.ToDictionary(pair => $"Channels:WeChat:Accounts:main:{pair.Key}", pair => pair.Value)).Build();
 
-    internal static Message Message(string zh = "有人会来帮助您。", string? language = null, string type = "org.huzhu.need.state.v1", object? visit = null) => new(new NotificationId(Guid.CreateVersion7()), "requester-1",
-        JsonSerializer.SerializeToUtf8Bytes(new { type, data = new { language, visit, text = new { zh, en = "Somebody will help you." } } }, new JsonSerializerOptions { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull }));
+    internal static Message Message(string zh = "有人会来帮助您。", string? language = null, string type = "org.huzhu.need.state.v1", object? visit = null, int? answerNumber = null, string? shortText = null) => new(new NotificationId(Guid.CreateVersion7()), "requester-1",
+        JsonSerializer.SerializeToUtf8Bytes(new { type, data = new { language, visit, answerNumber, shortText = shortText is null ? null : new { zh = shortText, en = shortText }, text = new { zh, en = "Somebody will help you." } } }, new JsonSerializerOptions { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull }));
 
     private static readonly Address To = new($"main/{OpenId}", null);
 
@@ -163,12 +163,16 @@ public sealed class WeChatChannelTests(Servers servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task an_offer_goes_to_a_channel_that_carries_its_links()
+    public async Task an_offer_is_told_with_its_number_even_where_there_is_room_for_twenty_characters()
     {
-        using var channel = Channel();
-        _wechat.Writes(OpenId);
-        Assert.Equal(("cannot-be-answered-here", true), Short(await channel.SendAsync(Message(type: "org.huzhu.offer.made.v1"), To, Cancellation)));
-        Assert.Empty(_wechat.Delivered);
+        using var channel = Channel(withTemplates: true);
+        Assert.Equal(new Replier("wechat-main", OpenId), channel.RepliesFrom(To));
+        Assert.Equal(new Replier("wechat-main", OpenId), channel.RepliesFrom(new Address(OpenId, null)));
+        _wechat.Follows(OpenId);
+        _wechat.Agrees(OpenId);
+        var offer = Message("有人需要帮助，请在15分钟内回复：1 接受，2 不能接受。（编号 37）", type: "org.huzhu.offer.made.v1", answerNumber: 37, shortText: "餐食37：回1接受，2拒绝");
+        Assert.True((await channel.SendAsync(offer, To, Cancellation)).Succeeded);
+        Assert.Equal(("subscribe/bizsend", "餐食37：回1接受，2拒绝"), (_wechat.Delivered[^1].Kind, _wechat.Delivered[^1].Text));
     }
 
     [Theory]
@@ -202,12 +206,13 @@ public sealed class GatewayChannelTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    private static FrozenDictionary<string, GatewaySender> Senders(string gateway, string? from = "+862112345") => GatewaySender.Read(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+    private static FrozenDictionary<string, GatewaySender> Senders(string gateway, string? from = "+862112345", string? publicUrl = null, string? token = AuthToken) => GatewaySender.Read(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
     {
         ["Channels:Hotline:Accounts:main:GatewayUrl"] = gateway,
         ["Channels:Hotline:Accounts:main:AccountSid"] = "AC1",
-        ["Channels:Hotline:Accounts:main:AuthToken"] = AuthToken,
+        ["Channels:Hotline:Accounts:main:AuthToken"] = token,
         ["Channels:Hotline:Accounts:main:From"] = from,
+        ["Channels:Hotline:Accounts:main:PublicUrl"] = publicUrl,
     }).Build());
 
     [Theory]
@@ -225,6 +230,26 @@ public sealed class GatewayChannelTests
         Assert.Equal("Basic " + Convert.ToBase64String("AC1:12345"u8), received.Headers["Authorization"]);
         // What the receiving side verifies, by code that this side does not share.
         Assert.True(Huzhu.Requests.Channels.Hotline.TwilioSignature.Verify(received.Headers[GatewayChannel.SignatureHeader], AuthToken, gateway.Address + path, form));
+    }
+
+    [Fact]
+    public async Task an_offer_by_voice_listens_for_a_key_where_the_gateway_can_say_what_was_pressed()
+    {
+        const string path = "/2010-04-01/Accounts/AC1/Calls.json";
+        await using var gateway = await WebhookReceiver.StartAsync();
+        gateway.Answer(path, 201);
+        var offer = WeChatChannelTests.Message(type: "org.huzhu.offer.made.v1", answerNumber: 37);
+        var to = new Address("main/+8613800000000", null);
+
+        using var deaf = Channel("voice", gateway.Address);
+        Assert.Null(deaf.RepliesFrom(to));
+        Assert.Equal("cannot-be-answered-here", (await deaf.SendAsync(WeChatChannelTests.Message(type: "org.huzhu.offer.made.v1"), to, Cancellation)).Reason);
+
+        using var channel = new VoiceChannel(Senders(gateway.Address, publicUrl: "https://help.example/huzhu"), TimeProvider.System);
+        Assert.Equal(new Replier("hotline-main", "+8613800000000"), channel.RepliesFrom(to));
+        Assert.True((await channel.SendAsync(offer, to, Cancellation)).Succeeded);
+        var form = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(Encoding.UTF8.GetString(Assert.Single(gateway.At(path)).Body));
+        Assert.Contains("action=\"https://help.example/huzhu/channels/hotline/main/voice?turn=1\"", form["Twiml"].ToString());
     }
 
     [Theory]
@@ -264,7 +289,9 @@ public sealed class GatewayChannelTests
     [Fact]
     public void a_bad_setting_is_named()
     {
-        Assert.Contains("Channels:Hotline:Accounts:main:From", Assert.Throws<InvalidOperationException>(() => Senders("https://gateway.example", from: null)).Message);
+        Assert.Equal("main", Senders("https://gateway.example", from: null)["main"].From);
+        Assert.Contains("Channels:Hotline:Accounts:main:AuthToken", Assert.Throws<InvalidOperationException>(() => Senders("https://gateway.example", token: null)).Message);
+        Assert.Contains("Channels:Hotline:Accounts:main:PublicUrl", Assert.Throws<InvalidOperationException>(() => Senders("https://gateway.example", publicUrl: "here")).Message);
         Assert.Contains("Channels:Hotline:Accounts:main:GatewayUrl", Assert.Throws<InvalidOperationException>(() => Senders("gateway")).Message);
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using CsCheck;
@@ -179,10 +180,15 @@ public sealed class WeChatTests(RequestsFixture requests)
             Assert.Equal(403, (await forger.PostAsync(message)).Status);
         Assert.Equal(403, (await caller.PostAsync(message, query => query.Replace("timestamp=1", "timestamp=2"))).Status);
         Assert.Equal(403, (await Plain().PostAsync(message, query => query.Replace("signature=", "signature=0"))).Status);
+        foreach (var doubled in new[] { "msg_signature=", "timestamp=", "nonce=" })
+            Assert.Equal(403, (await caller.PostAsync(message, query => query + "&" + doubled)).Status);
         var old = DateTimeOffset.UtcNow.AddMinutes(-6).ToUnixTimeSeconds().ToString();
         Assert.Equal(403, (await Plain().RawAsync($"?signature={WeChatCrypto.Sign(WeChatCaller.Token, old, "1")}&timestamp={old}&nonce=1", message)).Status);
         Assert.Empty(await RequestsOfAsync(caller));
     }
+
+    /// <summary>In CI a few, in a long run 100,000 and more.</summary>
+    internal static int Mutations { get; } = int.Parse(Environment.GetEnvironmentVariable("HUZHU_MUTATIONS") ?? "5000", CultureInfo.InvariantCulture);
 
     [Fact]
     public async Task mutated_callbacks_are_never_an_error_of_the_server_and_never_taken_for_true()
@@ -190,8 +196,10 @@ public sealed class WeChatTests(RequestsFixture requests)
         // One message for all: whatever gets through is a repeat of it, and anything else would be seen.
         var caller = Aes();
         var message = caller.Message("text", "<Content><![CDATA[food]]></Content>");
+        Assert.Contains("Where", await caller.SendAsync(message));
         var taken = 0;
-        await Gen.Select(Gen.Double.Unit, Gen.Char['!', '~'], Gen.Int[0, 5], Gen.Bool).Array[20_000].SampleAsync(async mutations =>
+        var memory = await requests.MemoryAsync();
+        await Gen.Select(Gen.Double.Unit, Gen.Char['!', '~'], Gen.Int[0, 5], Gen.Bool).Array[Mutations].SampleAsync(async mutations =>
         {
             await Parallel.ForEachAsync(mutations, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (mutation, _) =>
             {
@@ -209,24 +217,33 @@ public sealed class WeChatTests(RequestsFixture requests)
                     };
                 }
                 var (original, spoilt) = ("", "");
-                string Remember(string text) => spoilt = Spoil(original = text).Replace("#", "%23");
+                string Remember(string text) => spoilt = Spoil(original = text);
                 var (status, body) = await caller.PostAsync(message, inBody ? null : Remember, inBody ? Remember : null);
-                Assert.True(status is 200 or 400 or 403 or 404 or 413, $"{status} on {spoilt}: {body}");
+                // 401: the address of something else, that asks for a token.
+                Assert.True(status is 200 or 400 or 401 or 403 or 404 or 413, $"{status} on {spoilt}: {body}");
                 if (status == 200)
                 {
                     // Only what leaves the signed parts as they were may pass.
-                    Assert.Equal(Signed(original), Signed(spoilt));
+                    Assert.True(Signed(original) == Signed(spoilt), $"200 on {spoilt}, of which the original is {original}");
                     Interlocked.Increment(ref taken);
                 }
             });
         }, iter: 1);
-        Assert.InRange(taken, 1, 10_000);
+        Assert.InRange(taken, 1, Mutations / 2);
         Assert.Equal("food", (string?)Assert.Single(await RequestsOfAsync(caller))!["personal"]!["person"]!["notes"]![0]);
+        var grown = await requests.MemoryAsync() - memory;
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Mutations} mutations: {taken} left the signed parts alone; memory grew by {grown >> 20} MiB.");
+        Assert.InRange(grown, long.MinValue, MostGrowthBytes);
 
-        static string Signed(string text) => text.StartsWith('?')
-            ? string.Join('&', Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(text).Where(pair => pair.Key.ToLowerInvariant() is "timestamp" or "nonce" or "msg_signature").OrderBy(pair => pair.Key.ToLowerInvariant()).Select(pair => $"{pair.Key.ToLowerInvariant()}={pair.Value}"))
-            : WeChatMessage.Read(text)?["Encrypt"] ?? "";
+        // As the server reads it, which may be otherwise than it was written: a fragment is not sent, and a path may have another form.
+        string Signed(string text) => text.StartsWith("<", StringComparison.Ordinal)
+            ? WeChatMessage.Read(text)?["Encrypt"] ?? ""
+            : string.Join('&', Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(new Uri(Address("aes") + text).Query)
+                .Select(pair => $"{pair.Key.ToLowerInvariant()}={pair.Value}").Where(pair => pair.StartsWith("timestamp=") || pair.StartsWith("nonce=") || pair.StartsWith("msg_signature=")).Order(StringComparer.Ordinal));
     }
+
+    /// <summary>A leak of as little as two kilobytes in each of 100,000 would be seen.</summary>
+    internal const long MostGrowthBytes = 200L << 20;
 }
 
 /// <summary>A database that goes away in the middle of it all.</summary>
@@ -259,7 +276,8 @@ public sealed class SpoolTests(Servers servers)
         {
             var watch = Stopwatch.StartNew();
             Assert.Contains("不会丢失", await caller.SendAsync(plea));
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(2), $"The {delivery + 1}. delivery was answered after {watch.Elapsed}.");
+            // The limit itself is tested with a clock of its own, in InboxTests.
+            TestContext.Current.TestOutputHelper?.WriteLine($"The {delivery + 1}. delivery was answered after {watch.Elapsed.TotalMilliseconds:0} ms.");
         }
         Assert.Contains("不会丢失", await caller.PinAsync(new GeoPoint(31.22, 121.44)));
         Assert.Contains("不会丢失", await caller.SayAsync("1"));

@@ -11,9 +11,8 @@ namespace Huzhu.Requests.Channels.Hotline;
 /// The addresses that a telephone number is given: calls and text messages as Twilio's webhooks, which many gateways speak, and
 /// the records of calls that a call centre pushes. A caller and a sender of the same number are one person in one conversation.
 /// </summary>
-public static class ReceiveCall
+public sealed class ReceiveCall : IFrontEnd
 {
-    private const int MaxBodyBytes = 64 * 1024;
     private const int MaxId = 100;
     private const int MaxTurns = 40;
     private const int MaxSilences = 3;
@@ -23,12 +22,13 @@ public static class ReceiveCall
     /// <summary>Keys that the menus leave free mean the same at every step.</summary>
     private static readonly Dictionary<string, string> Keys = new() { ["8"] = "中文", ["9"] = "English", ["*"] = Repeat, ["#"] = Repeat };
 
-    public static void Map(IEndpointRouteBuilder app)
+    public void Add(IServiceCollection services, IConfiguration configuration) => services.AddSingleton(new HotlineAccounts(configuration));
+
+    public void Map(IEndpointRouteBuilder app)
     {
-        // The signature says who calls, and all calls of an account come from a few addresses of its gateway.
-        app.MapPost("/channels/hotline/{account}/sms", SmsAsync).AllowAnonymous().DisableRateLimiting().WithSummary("A gateway delivers a text message");
-        app.MapPost("/channels/hotline/{account}/voice", VoiceAsync).AllowAnonymous().DisableRateLimiting().WithSummary("A gateway asks what to do with a call");
-        app.MapPost("/channels/hotline/{account}/calls", RecordAsync).AllowAnonymous().DisableRateLimiting().WithSummary("A call centre pushes the record of a call");
+        app.MapCallback("POST", "/channels/hotline/{account}/sms", SmsAsync).WithSummary("A gateway delivers a text message");
+        app.MapCallback("POST", "/channels/hotline/{account}/voice", VoiceAsync).WithSummary("A gateway asks what to do with a call");
+        app.MapCallback("POST", "/channels/hotline/{account}/calls", RecordAsync).WithSummary("A call centre pushes the record of a call");
     }
 
     private static async Task<IResult> SmsAsync(string account, HttpRequest request, HotlineAccounts accounts, Inbox inbox, TimeProvider time, CancellationToken cancellation)
@@ -61,13 +61,14 @@ public static class ReceiveCall
         var heard = form["Digits"] is { Length: > 0 } digits ? Keys.GetValueOrDefault(digits, digits) : form["SpeechResult"];
         // Whoever says nothing, or goes round and round, is put through to a person.
         var text = turn >= MaxTurns || silences >= MaxSilences ? Person : string.IsNullOrWhiteSpace(heard) ? Repeat : heard;
-        // A number that is withheld stands for nobody.
-        var from = form["From"] is { } number && HotlineAccounts.PhoneNumber().IsMatch(number) ? number : $"call:{call}";
+        // In a call that we made, the person is the one who is called. A number that is withheld stands for nobody.
+        var isOurs = form["Direction"]?.StartsWith("outbound", StringComparison.Ordinal) == true;
+        var from = form[isOurs ? "To" : "From"] is { } number && HotlineAccounts.PhoneNumber().IsMatch(number) ? number : $"call:{call}";
         var said = new Utterance($"{call} {turn} {silences}", text, null, null, IsPassive: false, time.GetUtcNow());
         if (await TakeAsync(inbox, Who(known!, from, "phone", canPin: false), said) is not { Text: { } spoken } answer)
             return Busy;
         if (answer.Reply is Reply.Human && (known!.OperatorNumber is not null || text == Person && (turn >= MaxTurns || silences >= MaxSilences))
-            || answer.Reply is Reply.Later or Reply.Taken or Reply.TakenWithoutPlace or Reply.Cancelled)
+            || answer.Reply is Reply.Later or Reply.Taken or Reply.TakenWithoutPlace or Reply.Cancelled || answer.IsAboutOffer)
             return Markup(TwiML.End(spoken, answer.Language, answer.Reply is Reply.Human or Reply.Later ? known!.OperatorNumber : null));
         // Who calls for the first time hears both languages.
         IEnumerable<(string, Language)> texts = turn == 0 && answer.Reply == Reply.Welcome
@@ -81,7 +82,7 @@ public static class ReceiveCall
     {
         if (accounts.Find(account) is not { HmacSecret: { } secret } known)
             return UnknownAccount;
-        if (await ReadBodyAsync(request, cancellation) is not { } body)
+        if (await Callbacks.ReadBodyAsync(request, cancellation) is not { } body)
             return TooLarge;
         if (!RecordSignature.Verify(request.Headers[RecordSignature.Header], secret, body.Span, time.GetUtcNow()))
             return Forged;
@@ -138,7 +139,7 @@ public static class ReceiveCall
     {
         if (accounts.Find(name) is not { AuthToken: { } token } account)
             return (null, Form.Empty, UnknownAccount);
-        if (await ReadBodyAsync(request, cancellation) is not { } body)
+        if (await Callbacks.ReadBodyAsync(request, cancellation) is not { } body)
             return (null, Form.Empty, TooLarge);
         if (Form.Read(body) is not { } form)
             return (null, Form.Empty, Malformed);
@@ -152,19 +153,6 @@ public static class ReceiveCall
     {
         var target = request.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         return (account.PublicUrl ?? $"{request.Scheme}://{request.Host}") + (target.StartsWith('/') ? target : request.Path + request.QueryString);
-    }
-
-    private static async Task<ReadOnlyMemory<byte>?> ReadBodyAsync(HttpRequest request, CancellationToken cancellation)
-    {
-        var body = new MemoryStream();
-        var buffer = new byte[8192];
-        while (await request.Body.ReadAsync(buffer, cancellation) is > 0 and var read)
-        {
-            if (body.Length + read > MaxBodyBytes)
-                return null;
-            body.Write(buffer, 0, read);
-        }
-        return body.GetBuffer().AsMemory(0, (int)body.Length);
     }
 
     private static int? Count(HttpRequest request, string name) => request.Query[name].ToString() switch

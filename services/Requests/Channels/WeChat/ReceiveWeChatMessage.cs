@@ -9,18 +9,17 @@ namespace Huzhu.Requests.Channels.WeChat;
 /// The address that an Official Account is given: WeChat verifies it with a GET and sends every message with a POST, up to three
 /// times until it is answered within five seconds.
 /// </summary>
-public static class ReceiveWeChatMessage
+public sealed class ReceiveWeChatMessage : IFrontEnd
 {
     private const string Understood = "success";
-    private const int MaxBodyBytes = 64 * 1024;
     private const int MaxEchoCharacters = 4096;
 
-    public static void Map(IEndpointRouteBuilder app)
+    public void Add(IServiceCollection services, IConfiguration configuration) => services.AddSingleton(new WeChatAccounts(configuration));
+
+    public void Map(IEndpointRouteBuilder app)
     {
-        // The signature says who calls. All messages of an account come from a few addresses of WeChat, so that a limit for each
-        // caller would turn people away.
-        app.MapGet("/channels/wechat/{account}", Verify).AllowAnonymous().DisableRateLimiting().WithSummary("WeChat verifies the address");
-        app.MapPost("/channels/wechat/{account}", ReceiveAsync).AllowAnonymous().DisableRateLimiting().WithSummary("WeChat delivers a message");
+        app.MapCallback("GET", "/channels/wechat/{account}", Verify).WithSummary("WeChat verifies the address");
+        app.MapCallback("POST", "/channels/wechat/{account}", ReceiveAsync).WithSummary("WeChat delivers a message");
     }
 
     private static IResult Verify(string account, HttpRequest request, WeChatAccounts accounts)
@@ -49,9 +48,9 @@ public static class ReceiveWeChatMessage
         var isEncrypted = known.Keys.Count > 0;
         if (!isEncrypted && !WeChatCrypto.Verify(Query(request, "signature"), known.Token, timestamp, nonce))
             return Forged;
-        if (await ReadBodyAsync(request, cancellation) is not { } body)
+        if (await Callbacks.ReadBodyAsync(request, cancellation) is not { } body)
             return Problems.Of(StatusCodes.Status413PayloadTooLarge, "too-large", "The body is larger than is accepted.");
-        if (WeChatMessage.Read(body) is not { } message)
+        if (WeChatMessage.Read(Encoding.UTF8.GetString(body.Span)) is not { } message)
             return Malformed;
         byte[]? key = null;
         if (isEncrypted)
@@ -101,20 +100,8 @@ public static class ReceiveWeChatMessage
         return WeChatMessage.Envelope(encrypted, WeChatCrypto.Sign(account.Token, timestamp, nonce, encrypted), timestamp, nonce);
     }
 
-    private static string Query(HttpRequest request, string name) => request.Query[name].ToString();
-
-    private static async Task<string?> ReadBodyAsync(HttpRequest request, CancellationToken cancellation)
-    {
-        using var body = new MemoryStream();
-        var buffer = new byte[8192];
-        while (await request.Body.ReadAsync(buffer, cancellation) is > 0 and var read)
-        {
-            if (body.Length + read > MaxBodyBytes)
-                return null;
-            body.Write(buffer, 0, read);
-        }
-        return Encoding.UTF8.GetString(body.GetBuffer().AsSpan(0, (int)body.Length));
-    }
+    /// <summary>Empty, and so refused, when it is there twice: it could mean one thing here and another elsewhere.</summary>
+    private static string Query(HttpRequest request, string name) => request.Query[name] is [{ } value] ? value : "";
 
     private static IResult UnknownAccount => Problems.Of(StatusCodes.Status404NotFound, "no-such-account", "No account of this name is configured under Channels:WeChat:Accounts.");
     private static IResult Forged => Problems.Of(StatusCodes.Status403Forbidden, "bad-signature", "The signature does not fit: check Token, EncodingAesKey and AppId of the account, and the clock.");

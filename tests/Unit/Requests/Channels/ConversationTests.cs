@@ -192,6 +192,44 @@ public class ConversationTests
         Assert.Equal(Language.En, talk.Say("English").Language);
     }
 
+    [Theory]
+    [InlineData("1", "accept", null)]
+    [InlineData(" ２。", "decline", null)]
+    [InlineData("1 37", "accept", 37)]
+    [InlineData("137", "accept", 37)]
+    [InlineData("2，37", "decline", 37)]
+    [InlineData("接受 37", "accept", 37)]
+    [InlineData("不能接受", "decline", null)]
+    [InlineData("Accept #37", "accept", 37)]
+    [InlineData("完成", "complete", null)]
+    [InlineData("4", "release", null)]
+    public void a_message_can_answer_an_offer(string text, string verb, int? number) => Assert.Equal(new OfferAnswer(verb, number), Understanding.OfferAnswerOf(text));
+
+    [Theory]
+    [InlineData("5")]
+    [InlineData("37")]
+    [InlineData("1 3")]
+    [InlineData("1 137")]
+    [InlineData("是")]
+    [InlineData("1. food")]
+    [InlineData("I accept your offer of food")]
+    [InlineData("")]
+    public void other_messages_do_not(string text) => Assert.Null(Understanding.OfferAnswerOf(text));
+
+    [Theory]
+    [InlineData("accepted", Reply.OfferAccepted)]
+    [InlineData("place-filled", Reply.OfferPlaceFilled)]
+    [InlineData("offer-ended", Reply.OfferEnded)]
+    [InlineData("a word of a newer version", Reply.OfferEnded)]
+    public void what_came_of_an_answer_is_said_with_the_offers_number(string outcome, Reply reply)
+    {
+        var answer = Replies.Write(new OfferTold(outcome, 37), Language.Zh, isSpoken: false);
+        Assert.Equal((reply, true), (answer.Reply, answer.IsAboutOffer));
+        Assert.Contains("37", answer.Text);
+        var which = Replies.Write(new OfferTold("which", null, [new OfferTold.Choice(37, ServiceKinds.Meals), new OfferTold.Choice(38, "newer.kind")]), Language.En, isSpoken: false);
+        Assert.EndsWith("\n37 food and meals\n38 newer.kind", which.Text);
+    }
+
     [Fact]
     public void every_answer_can_be_written_in_both_languages()
     {

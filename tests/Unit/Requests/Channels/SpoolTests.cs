@@ -116,7 +116,7 @@ public sealed class SpoolTests : IDisposable
         Assert.InRange(spool.Count, 5, 20);
     }
 
-    private sealed class Environment : IHostEnvironment
+    internal sealed class Environment : IHostEnvironment
     {
         public string EnvironmentName { get; set; } = "Test";
         public string ApplicationName { get; set; } = "Test";
