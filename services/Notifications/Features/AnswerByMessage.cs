@@ -105,7 +105,8 @@ public static class AnswerByMessage
         var from = new Replier(body.Source, body.Ref);
         switch (await book.FindAsync(from, body.Verb, body.Number, body.MessageKey, body.Since, cancellation))
         {
-            case [] when body.Number is { } unknown:
+            // While something else is asked, "2-15" may as well be a house and a door.
+            case [] when body is { Number: { } unknown, Since: null }:
                 return Results.Ok(new Told(Outcomes.UnknownNumber, unknown, null));
             case []:
                 return Results.NoContent();
