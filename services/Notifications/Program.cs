@@ -9,7 +9,12 @@ using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "notifications");
 IReadOnlyList<Type> events = [.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()];
-builder.AddEventStore(events, Publishing.Map, options => { NotificationIndex.Configure(options); SubscriptionViewProjection.Configure(options); },
+builder.AddEventStore(events, Publishing.Map, options =>
+    {
+        options.Storage.ExtendedSchemaObjects.Add(AnswerBook.Table());
+        NotificationIndex.Configure(options);
+        SubscriptionViewProjection.Configure(options);
+    },
     untold: [.. events.Except([typeof(NotificationDelivered), typeof(NotificationUndeliverable), typeof(NotificationDropped)])]);
 builder.AddMessaging("notifications", bus =>
 {
@@ -23,6 +28,8 @@ builder.AddMessaging("notifications", bus =>
 builder.Services.AddDirectories(builder.Configuration)
     .AddChannels(builder.Configuration)
     .AddSingleton(LinkWriter.Read(builder.Configuration))
+    .AddSingleton<AnswerBook>()
+    .AddOfferDesk(builder.Configuration)
     .AddSingleton<GroupCommit>()
     .AddKeyedSingleton<GroupCommit>(Subscriptions.Lane)
     .AddSingleton<PersonalDataVault>()
@@ -39,4 +46,6 @@ app.UseHuzhuDefaults();
 app.MapGetNotifications();
 app.MapManageSubscription();
 app.MapGetSubscriptions();
+AnswerByMessage.Map(app);
+SendReply.Map(app);
 await app.RunHuzhuAsync(args);

@@ -1,5 +1,5 @@
 using Huzhu.Requests;
-using Huzhu.Requests.Channels.Open311;
+using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.Requests.Features;
 using Huzhu.Requests.Intake;
@@ -11,17 +11,18 @@ var builder = Hosting.CreateHuzhuBuilder(args, "requests");
 builder.Services
     .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<Fingerprints>()
     .AddSingleton(SubDistrictMap.Load(builder.Configuration))
-    .AddSingleton(new SourceChannels(builder.Configuration)).AddSingleton(new Jurisdictions(builder.Configuration))
+    .AddSingleton(new SourceChannels(builder.Configuration))
     .AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
-    .AddHostedService<IdempotencyKeys.Expiry>();
-builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
+    .AddHostedService<IdempotencyKeys.Expiry>()
+    .AddFrontEnds(builder.Configuration);
+builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-}, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead)]);
+}, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead), .. EventStore.EventsOf<ConversationEvent>()]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
 var app = builder.Build();
@@ -37,6 +38,6 @@ ReopenRequest.Map(app);
 RaiseConcern.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
-app.MapOpen311();
 app.MapPeople();
+app.MapFrontEnds();
 await app.RunHuzhuAsync(args);

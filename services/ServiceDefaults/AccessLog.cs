@@ -31,8 +31,17 @@ public sealed partial class AccessLog(IDocumentStore store, TimeProvider time, I
         var purpose = http.Request.Query["purpose"].ToString();
         if (purpose.Length > 0 && !Code().IsMatch(purpose))
             throw new BadHttpRequestException("The purpose must be a code of lower-case letters, digits and dashes.");
-        var access = new Access([.. people.Distinct()], subject, what, http.User.Subject(), purpose.Length > 0 ? purpose : null, time.GetUtcNow());
-        var written = http.User.IsInRole(Roles.Service) ? null : new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await RecordAsync(http.User.Subject(), people, subject, what, purpose.Length > 0 ? purpose : null, waits: !http.User.IsInRole(Roles.Service), cancellation);
+    }
+
+    /// <summary>The same for a reader who is known by something else than a token.</summary>
+    public Task RecordAsync(string by, IEnumerable<Guid> people, Guid subject, Revealed what, CancellationToken cancellation) =>
+        RecordAsync(by, people, subject, what, null, waits: true, cancellation);
+
+    private async Task RecordAsync(string by, IEnumerable<Guid> people, Guid subject, Revealed what, string? purpose, bool waits, CancellationToken cancellation)
+    {
+        var access = new Access([.. people.Distinct()], subject, what, by, purpose, time.GetUtcNow());
+        var written = waits ? new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) : null;
         await _waiting.Writer.WriteAsync(new Pending(access, written), cancellation);
         if (written is not null)
             await written.Task.WaitAsync(cancellation);

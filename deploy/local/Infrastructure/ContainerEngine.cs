@@ -55,6 +55,10 @@ public sealed class ContainerEngine
         if (!outcome.Succeeded) throw new DidNotStartException($"{Program} could not start {image}: {outcome.Tail}");
     }
 
+    internal Task PauseAsync(string name) => Tool.RunAsync(Program, ["pause", name], StartsWithin);
+
+    internal Task UnpauseAsync(string name) => Tool.RunAsync(Program, ["unpause", name], StartsWithin);
+
     internal Task RemoveAsync(string name) => Tool.RunAsync(Program, ["rm", "-f", name], StartsWithin);
 
     internal async Task<string> LogTailAsync(string name) =>

@@ -33,7 +33,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
     readonly RunFolder _run;
     readonly string _password;
-    readonly ChildProcess? _process;
+    ChildProcess? _process;
     readonly (ContainerEngine Engine, string Name)? _container;
 
     readonly string? _data;
@@ -103,6 +103,21 @@ public sealed class PostgresServer : IAsyncDisposable
         if (_process is not null) await _process.StopAsync(Signal.Interrupt, StopPatience);
         if (KeepsData && _data is not null) KeptDatabase.Keep(_run.Repository, _run.Id, _data, _password);
         if (_container is var (engine, name)) await engine.RemoveAsync(name);
+    }
+
+    /// <summary>Stops it, its data kept, for tests of what happens meanwhile. A container stands still instead, and answers nobody.</summary>
+    public async Task StopAsync()
+    {
+        if (_process is not null) await _process.StopAsync(Signal.Interrupt, StopPatience);
+        if (_container is var (engine, name)) await engine.PauseAsync(name);
+    }
+
+    /// <summary>Starts it on the same port, and waits until it answers.</summary>
+    public async Task StartAgainAsync(CancellationToken cancellation = default)
+    {
+        if (_process is not null) _process = _run.Start(_process.Start);
+        if (_container is var (engine, name)) await engine.UnpauseAsync(name);
+        if (!await WaitUntilReadyAsync(cancellation)) throw new DidNotStartException($"PostgreSQL did not start again. The end of its log:\n{_process?.LogTail()}");
     }
 
     async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellation)

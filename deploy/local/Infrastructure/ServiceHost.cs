@@ -130,16 +130,19 @@ public sealed class ServiceHost : IAsyncDisposable
             ["DOTNET_GCgen0size"] = "4000000",
         };
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
+        // In the run's own folder: it holds words of people.
+        if (service is "requests") settings["Channels__SpoolFolder"] = Path.Combine(run.FullPath, "spool");
         if (service is "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;
         if (service is "notifications")
         {
             settings["Channels__File__Folder"] = FileChannelFolderOf(run);
             settings["Channels__Webhook__AllowedPrivateHosts__0"] = "127.0.0.1";
             PrivateFiles.CreateFolder(FileChannelFolderOf(run));
-            foreach (var other in Repository.ServiceNames.Where(other => other != service))
-                if (addressOf(other) is { } found)
-                    settings[$"Services__{Repository.ProjectName(other)}"] = found.AbsoluteUri.TrimEnd('/');
         }
+        IEnumerable<string> asked = service switch { "notifications" => Repository.ServiceNames.Where(other => other != service), "requests" => ["notifications"], _ => [] };
+        foreach (var other in asked)
+            if (addressOf(other) is { } found)
+                settings[$"Services__{Repository.ProjectName(other)}"] = found.AbsoluteUri.TrimEnd('/');
 
         var inherited = System.Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(entry => Normal((string)entry.Key)).ToHashSet();
         if (!inherited.Contains(Normal("DOTNET_ENVIRONMENT"))) settings["ASPNETCORE_ENVIRONMENT"] = "Development";

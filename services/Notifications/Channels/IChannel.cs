@@ -4,8 +4,9 @@ using Huzhu.Notifications.Domain;
 namespace Huzhu.Notifications.Channels;
 
 /// <summary>
-/// A way to reach people. A new one (SMS, WeChat, voice) is one class that implements this, and one line of registration
-/// in <see cref="Installed.AddChannels"/>; the choice, the retries and the record come by themselves.
+/// A way to reach people. A new one is one class that implements this, and one line of registration in
+/// <see cref="Installed.AddChannels"/>; the choice, the retries and the record come by themselves. See
+/// docs/integrators/write-your-own-channel.md.
 /// </summary>
 public interface IChannel
 {
@@ -16,6 +17,12 @@ public interface IChannel
 
     /// <summary>Why this address can never be used, as a reason code; null when it may be tried. No I/O.</summary>
     string? Refuse(Address address);
+
+    /// <summary>
+    /// Who speaks when the person at this address answers on the same channel: then offers are told with numbers to answer by
+    /// instead of links. Null: nobody can answer there.
+    /// </summary>
+    Replier? RepliesFrom(Address address) => null;
 
     /// <summary>
     /// One attempt, within seconds. It may be repeated with the same message id after a crash, so that the receiver can
@@ -44,6 +51,14 @@ public sealed record Address(string Value, string? Secret)
     public override string ToString() => nameof(Address);
 }
 
+/// <summary>A person as a front end names it when it takes a message in. Personal data; it does not print itself.</summary>
+/// <param name="Source">The front end's name, as in an intake.</param>
+/// <param name="Ref">The front end's name for the person.</param>
+public sealed record Replier(string Source, string Ref)
+{
+    public override string ToString() => nameof(Replier);
+}
+
 /// <param name="Id">The same on every attempt.</param>
 /// <param name="AudienceKey">A name for the audience that is safe as a file name.</param>
 /// <param name="Body">A CloudEvent in JSON.</param>
@@ -63,6 +78,11 @@ public static class Installed
             new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>(), WebhookChannel.PatientWaitForHost));
         if (configuration["Channels:File:Folder"] is { Length: > 0 } folder)
             services.AddSingleton<IChannel>(new FileChannel(folder));
+        if (WeChatSender.Read(configuration) is { Count: > 0 } accounts)
+            services.AddSingleton<IChannel>(provider => WeChatChannel.Create(accounts, provider));
+        if (GatewaySender.Read(configuration) is { Count: > 0 } gateways)
+            services.AddSingleton<IChannel>(provider => new SmsChannel(gateways, provider.GetRequiredService<TimeProvider>()))
+                .AddSingleton<IChannel>(provider => new VoiceChannel(gateways, provider.GetRequiredService<TimeProvider>()));
         return services;
     }
 }

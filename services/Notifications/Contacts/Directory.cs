@@ -135,19 +135,10 @@ public static class Directories
 {
     public static IServiceCollection AddDirectories(this IServiceCollection services, IConfiguration configuration)
     {
-        services.AddHttpClient(ServiceToken.HttpClientName).AddHuzhuResilience();
-        services.AddSingleton<ServiceToken>().AddSingleton<ContactCache>().AddSingleton<NeedFactsCache>().AddTransient<ServiceTokenHandler>();
-        AddDirectory<RequestsDirectory>("Services:Requests");
-        AddDirectory<GroupsDirectory>("Services:Groups");
-        AddDirectory<MatchingDirectory>("Services:Matching");
+        services.AddSingleton<ContactCache>().AddSingleton<NeedFactsCache>();
+        services.AddServiceClient(configuration, "Services:Requests").AddTypedClient<RequestsDirectory>();
+        services.AddServiceClient(configuration, "Services:Groups").AddTypedClient<GroupsDirectory>();
+        services.AddServiceClient(configuration, "Services:Matching").AddTypedClient<MatchingDirectory>();
         return services;
-
-        void AddDirectory<T>(string key) where T : class
-        {
-            var address = ServiceAddress.Read(configuration, key);
-            var client = services.AddHttpClient<T>(http => http.BaseAddress = address);
-            client.AddHuzhuResilience();
-            client.AddHttpMessageHandler<ServiceTokenHandler>();
-        }
     }
 }

@@ -24,11 +24,14 @@ public sealed class LinkWriter(LinkSigner signer, Uri matching)
         return new LinkWriter(new LinkSigner(Security.ReadKey(configuration, "Offers:LinkKey", required: true)!), ServiceAddress.Read(configuration, key));
     }
 
+    /// <summary>What lets whoever holds it answer this offer for this responder.</summary>
+    public string KeyOf(OfferId offer, ResponderId responder) => signer.Sign(Purpose, offer.Value, responder.Value);
+
     public OfferLinks? Of(NotificationRequested request)
     {
         if (request is not { OfferId: { } offer, ResponderId: { } responder })
             return null;
-        var key = signer.Sign(Purpose, offer.Value, responder.Value);
+        var key = KeyOf(offer, responder);
         string Link(string answer) => new Uri(matching, $"v1/offers/{offer}/{answer}?key={key}").AbsoluteUri;
         return request.Message switch
         {
@@ -37,16 +40,6 @@ public sealed class LinkWriter(LinkSigner signer, Uri matching)
             MessageKind.OfferEnded or MessageKind.NeedState or MessageKind.Event => null,
         };
     }
-}
-
-/// <summary>A service's base address from configuration.</summary>
-public static class ServiceAddress
-{
-    /// <exception cref="InvalidOperationException">It is missing or not an absolute HTTP address.</exception>
-    public static Uri Read(IConfiguration configuration, string key) =>
-        Uri.TryCreate(configuration[key]?.TrimEnd('/') + "/", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
-            ? uri
-            : throw new InvalidOperationException($"{key} is missing or not an absolute http or https address.");
 }
 
 /// <summary>What the lookups of one sending brought, beside the request itself.</summary>
@@ -74,9 +67,10 @@ public static class MessageBody
         Audience Audience, NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, string? ResponderName,
         string? Kind, DeliveryMode? Mode, int? Quantity, Urgency? Urgency, IReadOnlyList<CommunicationNeed>? Communication, double? DistanceMetres,
         string? SubDistrict, int? ParallelOffers, DateTimeOffset? ExpiresAt, OfferOutcome? Outcome, NeedState? State, int? RemainingQuantity,
-        string? Reason, string? Language, OfferLinks? Links, Visit? Visit, Text Text);
+        string? Reason, string? Language, OfferLinks? Links, Visit? Visit, int? AnswerNumber, Text Text, Text? ShortText);
 
-    public static byte[] Write(NotificationId id, NotificationRequested request, Facts facts, OfferLinks? links, DateTimeOffset now)
+    /// <param name="answerNumber">How the responder names the offer when it answers by a message on the same channel.</param>
+    public static byte[] Write(NotificationId id, NotificationRequested request, Facts facts, OfferLinks? links, DateTimeOffset now, int? answerNumber = null)
     {
         var offer = request.Offer;
         var toRequester = request.Audience == Audience.Requester;
@@ -85,7 +79,8 @@ public static class MessageBody
             new Data(request.Audience, request.NeedId, request.RequestId, request.OfferId, request.ResponderId, facts.ResponderName,
                 offer?.Kind, offer?.Mode, offer?.Quantity, offer?.Urgency, toRequester ? facts.Contact.Communication : offer?.Communication, offer?.DistanceMetres,
                 offer?.SubDistrict, offer?.ParallelOffers, Notification.AnswerBy(request, now)?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
-                request.Reason, facts.Contact.Language, links, facts.Visit, Texts.Of(request, facts.ResponderName, now))), Options);
+                request.Reason, facts.Contact.Language, links, facts.Visit, answerNumber, Texts.Of(request, facts.ResponderName, now, answerNumber),
+                answerNumber is { } number ? Texts.InShort(request, number) : null)), Options);
     }
 
     /// <summary>Whether this is a message, and one of those.</summary>
@@ -119,6 +114,18 @@ public static class MessageBody
         JsonSerializer.SerializeToUtf8Bytes(new ThinEvent("1.0", id, "/huzhu/notifications", Messages.EventTypeOf(request), request.NeedId,
             request.CausedAt.ToUniversalTime(), "application/json",
             new ThinData(request.NeedId, request.RequestId, request.OfferId, request.ResponderId, Messages.StateOf(request), request.Reason, request.RemainingQuantity)), Options);
+
+    /// <summary>A front end's own answer, as channels expect a message. It is about no need.</summary>
+    public static byte[] WriteReply(NotificationId id, string language, string text, DateTimeOffset now) => JsonSerializer.SerializeToUtf8Bytes(new
+    {
+        specversion = "1.0",
+        id,
+        source = "/huzhu/requests",
+        type = "org.huzhu.reply.v1",
+        time = now.ToUniversalTime(),
+        datacontenttype = "application/json",
+        data = new { language, text = new Text(text, text) },
+    }, Options);
 
     public static string TypeOf(MessageKind message) => message switch
     {

@@ -18,9 +18,12 @@ public static class Texts
 {
     private static readonly FrozenDictionary<string, Text> All = Load();
 
-    public static Text Of(NotificationRequested request, string? responderName, DateTimeOffset now)
+    /// <param name="answerNumber">Set where the responder answers by a message with this number, and not by links.</param>
+    public static Text Of(NotificationRequested request, string? responderName, DateTimeOffset now, int? answerNumber = null)
     {
-        var text = All[KeyOf(request)];
+        var text = answerNumber is { } number && All.GetValueOrDefault($"{KeyOf(request)}.by-message") is { } asking
+            ? asking.Replace("{number}", number.ToString(CultureInfo.InvariantCulture))
+            : All[KeyOf(request)];
         if (request.Offer is { } offer)
         {
             var distance = offer.DistanceMetres is { } metres ? All["word.distance"].Replace("{distance}", Distance(metres)) : new Text("", "");
@@ -32,6 +35,11 @@ public static class Texts
         }
         return text.Replace("{responder}", responderName is { Length: > 0 } name ? new Text(name, name) : All["word.responder"]);
     }
+
+    /// <summary>An offer where there is room for twenty characters and no more; null when the message is no offer.</summary>
+    public static Text? InShort(NotificationRequested request, int answerNumber) => request.Offer is { } offer
+        ? All["offer-made.in-short"].Replace("{kind}", KindWord(ServiceKinds.RootOf(offer.Kind))).Replace("{number}", answerNumber.ToString(CultureInfo.InvariantCulture))
+        : null;
 
     /// <summary>The key of every text that the map of messages can ask for.</summary>
     public static string KeyOf(NotificationRequested request) => request.Message switch

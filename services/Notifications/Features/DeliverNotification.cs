@@ -18,7 +18,7 @@ namespace Huzhu.Notifications.Features;
 /// </summary>
 public sealed class Delivery(
     NotificationLog log, IEnumerable<IChannel> channels, [FromKeyedServices(Subscriptions.Lane)] IChannel subscribersChannel, RequestsDirectory requests,
-    GroupsDirectory groups, Subscriptions subscriptions, LinkWriter links, IDocumentStore store, TimeProvider time)
+    GroupsDirectory groups, Subscriptions subscriptions, LinkWriter links, AnswerBook answers, IDocumentStore store, TimeProvider time)
 {
     /// <summary>From this age on, a message asks whether something newer has been said already. Fresh ones need not: it costs a query.</summary>
     private static readonly TimeSpan LateAfter = TimeSpan.FromSeconds(5);
@@ -97,8 +97,14 @@ public sealed class Delivery(
 
         var (position, channel) = (chosen.Position, chosen.Channel!);
         var toSubscriber = request.Audience == Audience.Subscriber;
-        var message = new Message(id, KeyOf(request), toSubscriber ? MessageBody.WriteThin(id, request) : MessageBody.Write(id, request, facts, links.Of(request), now));
-        var outcome = await (toSubscriber ? subscribersChannel : _channels[channel]).SendAsync(message, AddressOf(contact.Channels[position]), cancellation);
+        var carrier = toSubscriber ? subscribersChannel : _channels[channel];
+        var address = AddressOf(contact.Channels[position]);
+        // Before it is told: an answer may come faster than this goes on.
+        var answerNumber = request is { Audience: Audience.Responder, OfferId: not null } && carrier.RepliesFrom(address) is { } replier
+            ? await answers.NoteAsync(replier, request, now, cancellation)
+            : (int?)null;
+        var message = new Message(id, KeyOf(request), toSubscriber ? MessageBody.WriteThin(id, request) : MessageBody.Write(id, request, facts, links.Of(request), now, answerNumber));
+        var outcome = await carrier.SendAsync(message, address, cancellation);
         // There is no other channel, and a receiver with a wrong key or path is mended within the day.
         if (toSubscriber && outcome is { Permanent: true, Reason: { } why } && why.StartsWith("http-", StringComparison.Ordinal))
             outcome = outcome with { Permanent = false };

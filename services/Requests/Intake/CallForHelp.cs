@@ -23,17 +23,17 @@ public sealed record CallForHelp(
     public RequestId RequestId => new(DeterministicId.Of(RequestSpace, $"{Source}\n{ExternalId}"));
 
     [JsonIgnore]
-    public PersonId PersonId => PersonOf(Person.Ref ?? Caller.Ref);
+    public PersonId PersonId => PersonOf(Source, Person.Ref ?? Caller.Ref);
 
     [JsonIgnore]
-    public PersonId CallerId => PersonOf(Caller.Ref);
+    public PersonId CallerId => PersonOf(Source, Caller.Ref);
 
     [JsonIgnore]
     public GeoPoint? ExactPlace => Person.Place is { } place ? new GeoPoint(place.Lat, place.Lon) : null;
 
     public static NeedId NeedIdOf(RequestId request, int index) => new(DeterministicId.Of(NeedSpace, $"{request}/{index}"));
 
-    private PersonId PersonOf(string reference) => new(DeterministicId.Of(PersonSpace, $"{Source}\n{reference}"));
+    public static PersonId PersonOf(string source, string reference) => new(DeterministicId.Of(PersonSpace, $"{source}\n{reference}"));
 
     /// <summary>The intake as it was, from what is stored and what was decrypted.</summary>
     public static CallForHelp Restore(RequestState state, PersonInNeed person, Caller caller)

@@ -64,6 +64,23 @@ public sealed class PersonalDataTests(RequestsFixture requests)
     }
 
     [Fact]
+    public async Task a_conversation_leaves_no_personal_data_in_clear_either()
+    {
+        using var http = new HttpClient();
+        var caller = new WeChatCaller(http, new Uri(requests.Process().BaseAddress, "/channels/wechat/aes"), key: WeChatCaller.Key) { OpenId = $"oCONVERSATIONMARKER{Guid.NewGuid():N}" };
+        await caller.SayAsync("CONVERSATIONMARKER has no food");
+        await caller.SayAsync("CONVERSATIONMARKER Road 12");
+        await caller.PinAsync(new GeoPoint(31.987123, 121.123987));
+        Assert.Contains("Your number is", await caller.SayAsync("yes"));
+        Assert.Empty(await FindInDatabaseAsync(["CONVERSATIONMARKER", "31.9871", "121.1239"]));
+        foreach (var replica in new[] { 1, 2 })
+        {
+            await using var log = new FileStream(requests.Process(replica).LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            Assert.DoesNotContain("CONVERSATIONMARKER", await new StreamReader(log).ReadToEndAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
     public async Task the_search_of_the_database_finds_what_is_there()
     {
         var call = Call();

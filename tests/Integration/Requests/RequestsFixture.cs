@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
@@ -75,10 +76,12 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
             Keys = Keys,
             Services = ["requests"],
             Replicas = 2,
-            Environment = new Dictionary<string, string>
+            Environment = new Dictionary<string, string>(WeChatCaller.Settings.Concat(HotlineTests.Settings))
             {
                 ["Limits__RequestsPerSecond"] = "100000",
                 ["Places__SubDistrictsFile"] = map,
+                // What is tested is what is answered, however slow the machine.
+                ["Channels__AnswerWithinMilliseconds"] = "15000",
                 [$"Channels__Sources__{QuietSource}__Kind"] = "webhook",
                 [$"Channels__Sources__{QuietSource}__Address"] = "https://front-end.example/callers/{ref}",
                 ["Channels__Open311__Jurisdictions__w__Id"] = Open311Tests.City,
@@ -107,6 +110,13 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
     }
 
     public ServiceProcess Process(int replica = 1) => _host!["requests", replica];
+
+    /// <summary>The memory that the first replica has of the machine, in bytes.</summary>
+    public async Task<long> MemoryAsync()
+    {
+        var lines = await File.ReadAllLinesAsync($"/proc/{Process().Pid}/status", TestContext.Current.CancellationToken);
+        return 1024 * long.Parse(lines.Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+    }
 
     public async Task<(int Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(HttpMethod method, string path, object? body = null,
         string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null)

@@ -15,6 +15,7 @@ namespace Huzhu.SystemTests.Clients;
 public sealed class NodeClients
 {
     static readonly TimeSpan InstallWithin = TimeSpan.FromMinutes(5);
+    static readonly TimeSpan EndsWithin = TimeSpan.FromMinutes(2);
 
     readonly NodeJs _programs;
     readonly string _folder;
@@ -51,16 +52,17 @@ public sealed class NodeClients
 
     /// <summary>Runs a script of the folder to its end.</summary>
     /// <param name="onLine">Called with every line as it is printed, from any thread: for a script that says when it is ready.</param>
+    /// <param name="limit">Two minutes by default; a server runs until <paramref name="cancellation"/>.</param>
     /// <returns>What it printed.</returns>
     /// <exception cref="Xunit.Sdk.XunitException">It ended with an error; its last lines say why.</exception>
     public async Task<string> RunAsync(
         string script, IEnumerable<string>? arguments = null, IReadOnlyDictionary<string, string>? environment = null,
-        Action<string>? onLine = null, CancellationToken cancellation = default)
+        Action<string>? onLine = null, TimeSpan? limit = null, CancellationToken cancellation = default)
     {
         // Old packages make Node.js warn of itself, in the middle of what they print.
         var settings = new Dictionary<string, string>(environment ?? new Dictionary<string, string>()) { ["NODE_NO_WARNINGS"] = "1" };
         var outcome = await Tool.RunAsync(
-            _programs.Node, [Path.Combine(_folder, script), .. arguments ?? []], TimeSpan.FromMinutes(2), settings, onLine, cancellation);
+            _programs.Node, [Path.Combine(_folder, script), .. arguments ?? []], limit ?? EndsWithin, settings, onLine, cancellation);
         return outcome.Succeeded ? outcome.Output : throw new Xunit.Sdk.XunitException($"{script} failed:\n{outcome.Tail}");
     }
 }

@@ -19,6 +19,25 @@ public partial class TextsTests
         });
 
     [Fact]
+    public void where_people_answer_by_a_message_the_text_says_how_and_fits_into_twenty_characters()
+    {
+        Assert.All(Given.EveryRequest(), request =>
+        {
+            var text = Texts.Of(request, "Deaf mothers of J", Given.Now, answerNumber: 37);
+            Assert.DoesNotContain('{', text.Zh + text.En);
+            Assert.DoesNotContain("link", text.En, StringComparison.Ordinal);
+            if (request.Message is MessageKind.OfferMade or MessageKind.OfferAccepted)
+                Assert.Contains("37", text.Zh);
+        });
+        Assert.All(ServiceKinds.All, kind =>
+        {
+            var text = Texts.InShort(Messages.Of(Given.Made() with { Kind = kind }, Given.Cause, Given.Now).Single(), 37)!;
+            Assert.InRange(text.Zh.Length, 1, 20);
+            Assert.InRange(text.En.Length, 1, 20);
+        });
+    }
+
+    [Fact]
     public void every_kind_mode_and_urgency_has_words_in_both_languages()
     {
         foreach (var kind in ServiceKinds.All)

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Huzhu.Contracts;
+using Huzhu.Requests.Channels;
 using Huzhu.Requests.Domain;
 using Huzhu.ServiceDefaults;
 using Marten.Services;
@@ -19,7 +20,7 @@ public class SamplesTests
 {
     private static readonly DateTimeOffset At = Given.Now;
 
-    private static readonly Dictionary<string, RequestEvent> Stored = new RequestEvent[]
+    private static readonly Dictionary<string, object> Stored = new object[]
     {
         Given.Submitted(Given.Content(duplicateOf: Given.Older) with { OwnGroupId = Given.Stranger, ExcludedResponders = [Given.Helper] }),
         new IntakeExtended(Given.Content(partial: true) with { Consent = null, SubDistrict = null }, "local-intake", At),
@@ -34,6 +35,7 @@ public class SamplesTests
         new NeedReopened(Given.Need, [], "other", Given.Words, "local-intake", At),
         new ConcernRaised(Given.Need, Given.Helper, "unsafe", null, "local-intake", At),
         new UpdateReceived("desk/42", Wish.NoLongerWanted, Given.Words, "open311.w.desk", At),
+        new TurnTaken("5832509444155992350", Given.Request, Asked.Confirmation, Reply.Confirm, Language.Zh, At),
     }.ToDictionary(stored => stored.GetType().Name);
 
     private static readonly V1.Need Need = new(Given.Need, Given.Request, Given.Person, ServiceKinds.Medicine, DeliveryMode.Offline, 2,
@@ -52,7 +54,7 @@ public class SamplesTests
 
     internal static SystemTextJsonSerializer Serializer { get; } = EventStore.CreateSerializer();
 
-    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<RequestEvent>().Select(type => type.Name));
+    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<RequestEvent>().Concat(EventStore.EventsOf<ConversationEvent>()).Select(type => type.Name));
 
     public static TheoryData<string> EveryPublishedContract => new(typeof(V1.NeedSubmitted).Assembly.GetExportedTypes()
         .Where(type => type.Namespace == typeof(V1.NeedSubmitted).Namespace && type != typeof(V1.Need)).Select(type => type.Name));

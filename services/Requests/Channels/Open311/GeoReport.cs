@@ -9,6 +9,13 @@ using Microsoft.Extensions.Primitives;
 
 namespace Huzhu.Requests.Channels.Open311;
 
+/// <summary>Open311, which brings whole intakes and not messages.</summary>
+public sealed class GeoReportFrontEnd : IFrontEnd
+{
+    public void Add(IServiceCollection services, IConfiguration configuration) => services.AddSingleton(new Jurisdictions(configuration));
+    public void Map(IEndpointRouteBuilder app) => app.MapOpen311();
+}
+
 /// <summary>
 /// Open311 GeoReport v2 under <c>/open311/v2</c>, with mySociety's extension for updates: where its resources are, who may
 /// use them, and how answers are written. XML is the default, <c>.json</c> asks for JSON.

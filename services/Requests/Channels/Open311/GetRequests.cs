@@ -96,6 +96,9 @@ public static class GetRequests
         var answers = await RequestAnswer.OfAllAsync(session, [.. views.Select(view => view.State)], cancellation);
         var shown = views.Zip(answers).Where(pair => wanted.Count != 1 || wanted.Contains(Wording.StateOf(pair.Second.Status))).ToList();
         var people = call.Key!.Scopes.HasFlag(Scope.Personal) ? await PeopleAsync(session, records, [.. shown.Select(pair => pair.First.Id)], cancellation) : [];
+        var access = http.RequestServices.GetRequiredService<AccessLog>();
+        await Task.WhenAll(shown.Where(pair => people.ContainsKey(pair.First.Id))
+            .Select(pair => access.RecordAsync(call.By, [pair.First.PersonId], pair.First.Id, Revealed.Visit, cancellation)));
         return GeoReport.Of(http, "service_requests", new JsonArray([.. shown.Select(pair => Of(pair.First, pair.Second, people.GetValueOrDefault(pair.First.Id)))]));
     }
 

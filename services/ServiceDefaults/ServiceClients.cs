@@ -1,9 +1,40 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json.Serialization;
-using Huzhu.ServiceDefaults;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 
-namespace Huzhu.Notifications.Contacts;
+namespace Huzhu.ServiceDefaults;
+
+/// <summary>A service's base address from configuration.</summary>
+public static class ServiceAddress
+{
+    /// <exception cref="InvalidOperationException">It is missing or not an absolute HTTP address.</exception>
+    public static Uri Read(IConfiguration configuration, string key) =>
+        Uri.TryCreate(configuration[key]?.TrimEnd('/') + "/", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+            ? uri
+            : throw new InvalidOperationException($"{key} is missing or not an absolute http or https address.");
+}
+
+/// <summary>Clients of the other services.</summary>
+public static class ServiceClients
+{
+    /// <summary>An HTTP client, named as its key, of the service at the address under <paramref name="key"/>, with this service's token on every call.</summary>
+    /// <exception cref="InvalidOperationException">The address is missing or malformed.</exception>
+    public static IHttpClientBuilder AddServiceClient(this IServiceCollection services, IConfiguration configuration, string key)
+    {
+        services.AddHttpClient(ServiceToken.HttpClientName).AddHuzhuResilience();
+        services.TryAddSingleton<ServiceToken>();
+        services.TryAddTransient<ServiceTokenHandler>();
+        var address = ServiceAddress.Read(configuration, key);
+        var client = services.AddHttpClient(key, http => http.BaseAddress = address);
+        client.AddHuzhuResilience();
+        return client.AddHttpMessageHandler<ServiceTokenHandler>();
+    }
+}
 
 /// <summary>The token that this service shows to the others: from the issuer by client credentials, or signed here on one machine.</summary>
 public sealed class ServiceToken : IDisposable
@@ -15,6 +46,7 @@ public sealed class ServiceToken : IDisposable
 
     private readonly IHttpClientFactory _http;
     private readonly TimeProvider _time;
+    private readonly string _service;
     private readonly byte[]? _developmentKey;
     private readonly Uri? _endpoint;
     private readonly Dictionary<string, string> _form = [];
@@ -23,9 +55,10 @@ public sealed class ServiceToken : IDisposable
 
     private sealed record Token(string Value, DateTimeOffset RenewAt);
 
-    public ServiceToken(IConfiguration configuration, IHttpClientFactory http, TimeProvider time)
+    public ServiceToken(IConfiguration configuration, IHttpClientFactory http, IHostEnvironment environment, TimeProvider time)
     {
         (_http, _time) = (http, time);
+        _service = environment.ApplicationName[(environment.ApplicationName.LastIndexOf('.') + 1)..].ToLowerInvariant();
         _developmentKey = Security.ReadKey(configuration, "Auth:Development:SigningKey", required: false);
         if (_developmentKey is not null)
             return;
@@ -39,7 +72,7 @@ public sealed class ServiceToken : IDisposable
 
         string Required(string key) => configuration[key] is { Length: > 0 } value
             ? value
-            : throw new InvalidOperationException($"{key} is missing: Notifications asks the other services with a token of its own.");
+            : throw new InvalidOperationException($"{key} is missing: this service asks others with a token of its own.");
     }
 
     public async ValueTask<string> GetAsync(CancellationToken cancellation)
@@ -54,7 +87,7 @@ public sealed class ServiceToken : IDisposable
                 return renewed.Value;
             _token = _developmentKey is null
                 ? await AskIssuerAsync(now, cancellation)
-                : new Token(Security.CreateDevelopmentToken(_developmentKey, "notifications", [Roles.Service], now, lifetime: DevelopmentLifetime),
+                : new Token(Security.CreateDevelopmentToken(_developmentKey, _service, [Roles.Service], now, lifetime: DevelopmentLifetime),
                     now + DevelopmentLifetime - RenewBefore);
             return _token.Value;
         }

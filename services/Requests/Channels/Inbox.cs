@@ -1,0 +1,122 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using Huzhu.ServiceDefaults;
+
+namespace Huzhu.Requests.Channels;
+
+/// <summary>What becomes of a message.</summary>
+public delegate Task<Answer> Hearing(Correspondent who, Utterance said, CancellationToken cancellation);
+
+/// <summary>Brings a person an answer that could not be given at once.</summary>
+public delegate Task Telling(Correspondent who, string messageKey, Answer answer, CancellationToken cancellation);
+
+/// <summary>
+/// Where every front end brings its messages. Takes one in within the front end's patience: into the log, or, when that does not
+/// answer in time, into the spool, from which it goes into the log as soon as the database is back, in order; then the answer is sent.
+/// </summary>
+public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguration configuration, TimeProvider time, ILogger<Inbox> logger) : BackgroundService
+{
+    public const string PatienceKey = "Channels:AnswerWithinMilliseconds";
+    private const int ShortestPatience = 100;
+    private const int LongestPatience = 15_000;
+
+    /// <summary>WeChat waits 5 s and Twilio 15 s; the caller waits too.</summary>
+    private readonly TimeSpan _patience = ReadPatience(configuration);
+    private static readonly TimeSpan SpooledPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
+    private const int MaxTries = 5;
+
+    private static readonly Meter Meter = new("Huzhu.Requests");
+    private static readonly Counter<long> Heard = Meter.CreateCounter<long>("huzhu.requests.channels.messages", description: "Messages of front ends, by front end and how they were taken in");
+
+    /// <exception cref="IOException">Neither the log nor the spool took it: the front end must send it again.</exception>
+    public async Task<Answer> TakeAsync(Correspondent who, Utterance said)
+    {
+        // What waits goes first.
+        if (spool.Count == 0)
+        {
+            try
+            {
+                // It may still be committed after nobody waits for it any more; then the spooled message is known as a repeat.
+                var answer = await hear(who, said, CancellationToken.None).WaitAsync(_patience, time);
+                Count(who, "log");
+                return answer;
+            }
+            catch (Exception exception)
+            {
+                logger.LogWarning("A message is spooled, because the log did not take it: {Reason}", exception.GetType().Name);
+                if (!Messaging.IsServerAway(exception))
+                    logger.LogError(exception, "A message could not be taken in");
+            }
+        }
+        spool.Add(new Spool.Entry(who, said));
+        Count(who, "spool");
+        return new Answer(said.IsPassive ? null : Replies.Of(Reply.Later, who.Language, who.IsSpokenWith), Reply.Later, who.Language);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var tries = 0;
+        var nextAdoption = DateTimeOffset.MinValue;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            if (DateTimeOffset.UtcNow >= nextAdoption)
+            {
+                nextAdoption = DateTimeOffset.UtcNow + AdoptEvery;
+                if (spool.Adopt() is > 0 and var adopted)
+                    logger.LogWarning("{Count} messages of a process that ended are taken over from the spool", adopted);
+            }
+            if (spool.Peek() is not { } entry)
+            {
+                await Task.Delay(Pause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
+            }
+            try
+            {
+                using var limit = new CancellationTokenSource(SpooledPatience);
+                var answer = await hear(entry.Who, entry.Said, limit.Token);
+                // Whoever wrote several times is told where that has led, once.
+                var isLast = !spool.HasMoreFrom(entry.Who);
+                spool.Remove(entry);
+                tries = 0;
+                if (isLast && answer.Text is not null)
+                    await TellAsync(entry, answer);
+            }
+            catch (Exception exception)
+            {
+                if (!Messaging.IsServerAway(exception) && exception is not OperationCanceledException && ++tries >= MaxTries)
+                {
+                    logger.LogError(exception, "A spooled message cannot be taken in and is set aside");
+                    spool.SetAside(entry);
+                    spool.Remove(entry);
+                    tries = 0;
+                }
+                await Task.Delay(Pause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    /// <summary>A call is over, and whoever called hears of the request as of any other.</summary>
+    private async Task TellAsync(Spool.Entry entry, Answer answer)
+    {
+        if (entry.Who.IsSpokenWith)
+            return;
+        try
+        {
+            using var limit = new CancellationTokenSource(SpooledPatience);
+            await tell(entry.Who, entry.Said.Key, answer, limit.Token);
+        }
+        catch (Exception exception)
+        {
+            logger.LogWarning("The answer to a spooled message could not be sent: {Reason}", exception.GetType().Name);
+        }
+    }
+
+    private static TimeSpan ReadPatience(IConfiguration configuration) => configuration[PatienceKey] is not { Length: > 0 } text ? TimeSpan.FromMilliseconds(1500)
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= ShortestPatience and <= LongestPatience
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new InvalidOperationException($"{PatienceKey} must be a number from {ShortestPatience} to {LongestPatience}.");
+
+    private static void Count(Correspondent who, string into) => Heard.Add(1, new("channel", who.Channel), new("into", into));
+}
