@@ -51,6 +51,7 @@ public sealed class AnswerBook(NpgsqlDataSource database, IConfiguration configu
             MessageKind.OfferMade => OfferStanding.Asked,
             MessageKind.OfferAccepted => OfferStanding.Taken,
             MessageKind.OfferEnded or MessageKind.NeedState => OfferStanding.Over,
+            MessageKind.Event => throw new InvalidOperationException("A subscriber is asked nothing."),
         };
         var number = known?.Number ?? FreeNumber(told, now);
         await ExecuteAsync(connection, $"delete from {Name} where ctid in (select ctid from {Name} where told_at < $1 limit {ForgottenAtOnce} for update skip locked)", cancellation,
@@ -64,6 +65,14 @@ public sealed class AnswerBook(NpgsqlDataSource database, IConfiguration configu
             (Notification.AnswerBy(request, now) ?? known?.AnswerBy ?? now).ToUniversalTime(), Math.Max((int)standing, (int)(known?.Standing ?? standing)));
         return number;
     }, cancellation);
+
+    /// <summary>Forgets all that was told to a responder.</summary>
+    public async Task ForgetAsync(ResponderId responder, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"delete from {Name} where responder_id = $1");
+        command.Parameters.AddWithValue(responder.Value);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
 
     /// <summary>The offers that a message may be about; when it is one, the message is noted as its answer, so that a repeat of it means the same.</summary>
     public Task<IReadOnlyList<ToldOffer>> FindAsync(Replier from, AnswerVerb verb, int? number, string messageKey, DateTimeOffset? since, CancellationToken cancellation) =>

@@ -146,6 +146,9 @@ public sealed class Subscriptions(IDocumentStore store, PersonalDataVault vault,
             var version = (view?.Version ?? 0) + decision.Events.Count;
             var appended = view is null ? session.Events.StartStream(id, decision.Events.Cast<object>()) : session.Events.Append(id, version, decision.Events.Cast<object>());
             appended.CausedBy(Cause.Current(null));
+            var isDeleted = decision.Events.Any(change => change is SubscriptionDeleted);
+            if (isDeleted)
+                PersonalDataVault.Erase(session, id);
             try
             {
                 await session.SaveChangesAsync(cancellation);
@@ -154,12 +157,12 @@ public sealed class Subscriptions(IDocumentStore store, PersonalDataVault vault,
             {
                 continue;
             }
+            if (isDeleted)
+                vault.Forget(id);
             _known = _known with { Until = DateTimeOffset.MinValue };
             return (new SubscriptionView(id, version, decision.Events.Aggregate(view?.Subscription ?? Subscription.Initial, Subscription.Evolve)), null);
         }
     }
-
-    public async Task DeleteKeyAsync(Guid id, CancellationToken cancellation) => await vault.EraseAsync(id, cancellation);
 
     public void Dispose() => _turn.Dispose();
 

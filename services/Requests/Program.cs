@@ -10,9 +10,7 @@ using MassTransit;
 var builder = Hosting.CreateHuzhuBuilder(args, "requests");
 builder.Services
     .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<Fingerprints>()
-    .AddSingleton(SubDistrictMap.Load(builder.Configuration))
-    .AddSingleton(new SourceChannels(builder.Configuration))
-    .AddScoped<ActOnRequest>()
+    .AddSingleton(SubDistrictMap.Load(builder.Configuration)).AddSingleton(new SourceChannels(builder.Configuration)).AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())

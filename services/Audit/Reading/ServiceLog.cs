@@ -87,7 +87,14 @@ public sealed class ServiceLog : IAsyncDisposable
     }
 
     /// <summary>All events in the order of their numbers, as this connection sees them.</summary>
-    public static IAsyncEnumerable<StoredEvent> ReadAsync(NpgsqlConnection connection, CancellationToken cancellation) => CopyAsync(connection, "order by seq_id", cancellation);
+    public static async IAsyncEnumerable<StoredEvent> ReadAsync(NpgsqlConnection connection, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await foreach (var some in CopyAsync(connection, Columns, "order by seq_id", cancellation))
+        {
+            foreach (var stored in some)
+                yield return stored;
+        }
+    }
 
     /// <summary>Events stream by stream, each in the order of its versions.</summary>
     /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>

@@ -1,6 +1,7 @@
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
+using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Deciding;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
@@ -113,8 +114,7 @@ public sealed class Simulation
         Round(at, work.Needs(_roster), round => work.Run(round));
         if (_roster.StateOf(id) is { Opening: not Opening.Open, Held.Count: > 0 } ledger)
         {
-            foreach (var place in InOrder(ledger.Held.Values.Select(place => (place.NeedId, place.OfferId))))
-                Decide(place.NeedId, Sweeps.TakeFrom(id, place.OfferId), at);
+            Take(InOrder(ledger.Held.Values.Select(place => (place.NeedId, place.OfferId))), offerId => Sweeps.TakeFrom(id, offerId), at);
         }
         TryBacklog([id], at);
     }
@@ -122,8 +122,20 @@ public sealed class Simulation
     private void TakeAcrossZones(DateTimeOffset at)
     {
         var held = _roster.All.SelectMany(listing => listing.State.Held.Values.Select(place => (place.NeedId, place.OfferId)));
-        foreach (var (needId, offerId) in InOrder(held))
-            Decide(needId, Sweeps.TakeAcrossZone(_matches[needId].Find(offerId)!.ResponderId, offerId), at);
+        var responders = _roster.All.SelectMany(listing => listing.State.Held.Keys.Select(offerId => (offerId, listing.Id))).ToDictionary();
+        Take(InOrder(held), offerId => Sweeps.TakeAcrossZone(responders[offerId], offerId), at);
+    }
+
+    /// <summary>As the sweeps do: those of many that move are assigned together.</summary>
+    private void Take(List<(NeedId NeedId, OfferId OfferId)> places, Func<OfferId, DecideOnMatch> take, DateTimeOffset at)
+    {
+        var situation = new Situation(_roster, _policy, _zones, at);
+        var moving = places.DistinctBy(place => place.NeedId)
+            .Where(place => _matches[place.NeedId].Need!.Mode is DeliveryMode.Offline && take(place.OfferId)(_matches[place.NeedId], situation).Events.Count > 0)
+            .Select(place => _matches[place.NeedId]).ToList();
+        var plan = Planner.AreMany(moving.Count, _policy.Policy) ? Plan.Of(Guid.Empty, Planner.Assign(moving, _roster, _policy, _zones, at).Event) : null;
+        foreach (var (needId, offerId) in places)
+            Decide(needId, take(offerId), at, plan);
     }
 
     private List<(NeedId NeedId, OfferId OfferId)> InOrder(IEnumerable<(NeedId NeedId, OfferId OfferId)> places) =>
@@ -133,7 +145,7 @@ public sealed class Simulation
 
     // ---- Deciding ----
 
-    private void Decide(NeedId id, DecideOnMatch decide, DateTimeOffset at) => TryBacklog(Round(at, [id], round => round.Decide(id, decide)), at);
+    private void Decide(NeedId id, DecideOnMatch decide, DateTimeOffset at, Plan? plan = null) => TryBacklog(Round(at, [id], round => round.Decide(id, decide, plan)), at);
 
     /// <returns>Who has places again.</returns>
     private HashSet<ResponderId> Round(DateTimeOffset at, IEnumerable<NeedId> needs, Action<Round> run)

@@ -22,6 +22,9 @@ public static class Planner
     // More than any way there is; and what comes first in the order of needs is worth more than any detour of those behind.
     private const double UnservedMetres = 10_000_000, BeforeMetres = 200_000;
 
+    /// <summary>Whether the policy has so many offline needs assigned together.</summary>
+    public static bool AreMany(int needs, Policy policy) => policy.AssignTogetherFrom > 0 && needs >= policy.AssignTogetherFrom;
+
     /// <param name="needs">In the order in which they are to be served where there are too few places.</param>
     public static Draft Assign(IReadOnlyList<MatchState> needs, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
     {

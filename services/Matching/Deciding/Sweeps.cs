@@ -3,6 +3,7 @@ using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Requests.V1;
 using Huzhu.Deciding;
+using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
 using Huzhu.ServiceDefaults;
@@ -140,7 +141,7 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     private async Task<Plan?> AssignAsync(IReadOnlyList<Need> needs, Func<NeedId, MatchState, bool> moves, Cause cause, CancellationToken cancellation)
     {
         var offline = needs.Where(need => need.Mode is DeliveryMode.Offline).Select(need => need.NeedId).ToList();
-        if (loop.Policy.Policy.AssignTogetherFrom is var from && (from == 0 || offline.Count < from))
+        if (!Planner.AreMany(offline.Count, loop.Policy.Policy))
             return null;
         var matches = await log.LoadMatchesAsync(offline, cancellation);
         var work = new AssignWork([.. offline.Where(id => matches[id].State.Need is not null && moves(id, matches[id].State)).Select(id => matches[id].State)], cause);

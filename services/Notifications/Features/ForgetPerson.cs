@@ -7,7 +7,7 @@ using MassTransit;
 namespace Huzhu.Notifications.Features;
 
 /// <summary>Somebody was erased: what channels have kept of messages about them, or to them, goes. The record of each message holds nothing of theirs and stays.</summary>
-public sealed class ForgetPersonConsumer(IEnumerable<IChannel> channels, ContactCache contacts, TimeProvider time) : IConsumer<PersonErased>, IConsumer<ContactErased>
+public sealed class ForgetPersonConsumer(IEnumerable<IChannel> channels, ContactCache contacts, AnswerBook answers, TimeProvider time) : IConsumer<PersonErased>, IConsumer<ContactErased>
 {
     /// <summary>An attempt that had its contact before the erasure has ended by then.</summary>
     private static readonly TimeSpan LongestAttempt = TimeSpan.FromSeconds(6);
@@ -18,11 +18,12 @@ public sealed class ForgetPersonConsumer(IEnumerable<IChannel> channels, Contact
         return ForgetAsync((need, _) => needs.Contains(need), context.CancellationToken);
     }
 
-    public Task Consume(ConsumeContext<ContactErased> context)
+    public async Task Consume(ConsumeContext<ContactErased> context)
     {
         var responder = context.Message.ResponderId;
         contacts.Forget(responder);
-        return ForgetAsync((_, told) => told == responder, context.CancellationToken);
+        await answers.ForgetAsync(responder, context.CancellationToken);
+        await ForgetAsync((_, told) => told == responder, context.CancellationToken);
     }
 
     private async Task ForgetAsync(KeptMessage isTheirs, CancellationToken cancellation)

@@ -98,10 +98,7 @@ public static class ManageSubscription
     {
         var (_, refusal) = await subscriptions.ChangeAsync(id, state => ValueTask.FromResult(
             http.User.Owns(state) ? Subscription.DecideDeletion(state, http.User.Subject(), time.GetUtcNow()) : Subscription.NotKnown), cancellation);
-        if (refusal is not null)
-            return refusal.ToProblem();
-        await subscriptions.DeleteKeyAsync(id, cancellation);
-        return Results.NoContent();
+        return refusal?.ToProblem() ?? Results.NoContent();
     }
 
     private static async Task<IResult> RotateAsync(Guid id, SecretBody body, HttpContext http, Subscriptions subscriptions, TimeProvider time, CancellationToken cancellation)

@@ -107,17 +107,17 @@ public static class Conversation
         if (heard is null)
             return Answer(Reply.Unreadable);
 
-        switch (heard.Wish)
+        switch (heard.Intent)
         {
-            case Wish.Greet:
+            case Intent.Greet:
                 return Answer(draft is null ? Reply.Welcome : Question(asked, draft, canPin));
-            case Wish.Chinese or Wish.English:
+            case Intent.Chinese or Intent.English:
                 return Answer(draft is null ? Reply.LanguageChosen : Question(asked, draft, canPin));
-            case Wish.Status:
+            case Intent.Status:
                 return Answer(Reply.Status);
-            case Wish.Cancel:
+            case Intent.Cancel:
                 return state.RequestId is null ? Answer(Reply.NothingToCancel) : new Turn(Deed.Cancel, draft, Asked.Nothing, Reply.Cancelled, language);
-            case Wish.Human:
+            case Intent.Human:
                 return Go(With(draft ?? Draft.Empty, heard), asked == Asked.Nothing && draft is null ? Asked.Kind : asked, Reply.Human);
         }
 
@@ -127,20 +127,20 @@ public static class Conversation
                 return Understanding.KindOf(number) is { } chosen
                     ? Next(draft! with { Kind = chosen, Urgency = Higher(draft.Urgency, Understanding.UrgencyOf(chosen)) }, asked, kindIsKnown: true, canPin, Go)
                     : Answer(Reply.AskKind);
-            case Asked.Confirmation when heard.Number == 1 || heard.Wish == Wish.Yes:
+            case Asked.Confirmation when heard.Number == 1 || heard.Intent == Intent.Yes:
                 var confirmed = draft! with { ConsentedAt = said.SentAt };
                 return Go(confirmed, Asked.Nothing, confirmed.Place is null ? Reply.TakenWithoutPlace : Reply.Taken);
-            case Asked.Confirmation when heard.Number == 2 || heard.Wish == Wish.No:
+            case Asked.Confirmation when heard.Number == 2 || heard.Intent == Intent.No:
                 return Go(draft! with { Kind = ServiceKinds.BasicNeeds, Place = null, Address = null }, Asked.Kind, Reply.AskKind);
             case Asked.Confirmation when heard.Number == 3:
                 return Go(draft! with { Urgency = Higher(draft.Urgency, draft.Urgency == Urgency.Health ? Urgency.LifeThreatening : Urgency.Health) }, asked, Reply.Confirm);
-            case Asked.Place when draft!.Place is not null && (heard.Number == 1 || heard.Wish == Wish.Yes):
+            case Asked.Place when draft!.Place is not null && (heard.Number == 1 || heard.Intent == Intent.Yes):
                 return Next(draft, asked, kindIsKnown: true, canPin, Go);
-            case Asked.Place when heard.Number is null && heard.Wish == Wish.None:
+            case Asked.Place when heard.Number is null && heard.Intent == Intent.None:
                 // An address takes the place of what the phone said by itself.
                 return Next(With(draft! with { Place = null }, heard, isAddress: true), asked, kindIsKnown: true, canPin, Go);
         }
-        if (heard.Wish is Wish.Yes or Wish.No or Wish.Thanks or Wish.Accept or Wish.Decline or Wish.Complete or Wish.Release || heard.Number is not null)
+        if (heard.Intent is Intent.Yes or Intent.No or Intent.Thanks or Intent.Accept or Intent.Decline or Intent.Complete or Intent.Release || heard.Number is not null)
             return Answer(asked == Asked.Nothing ? Reply.NotUnderstood : Question(asked, draft, canPin));
         // Whatever else a person says is about the help that is needed, and is kept.
         var told = With(draft ?? Draft.Empty, heard);
@@ -176,7 +176,7 @@ public static class Conversation
     private static Draft With(Draft draft, Understanding heard, bool isAddress = false) => draft with
     {
         Kind = draft.Kind == ServiceKinds.BasicNeeds && !isAddress ? heard.Kind ?? draft.Kind : draft.Kind,
-        Note = isAddress ? draft.Note : heard.Wish == Wish.Human ? Add(draft.Note, WantsAPerson) : Add(draft.Note, heard.Text),
+        Note = isAddress ? draft.Note : heard.Intent == Intent.Human ? Add(draft.Note, WantsAPerson) : Add(draft.Note, heard.Text),
         Address = isAddress ? Cut(draft.Address is null ? heard.Text : $"{draft.Address}\n{heard.Text}", Draft.LongestAddress) : draft.Address,
         Place = heard.Place ?? draft.Place,
         Urgency = Higher(draft.Urgency, heard.Urgency),

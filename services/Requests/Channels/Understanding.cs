@@ -8,7 +8,7 @@ using Huzhu.Requests.Intake;
 namespace Huzhu.Requests.Channels;
 
 /// <summary>What a whole message can mean by itself.</summary>
-public enum Wish { None, Greet, Status, Cancel, Human, Yes, No, Thanks, Chinese, English, Accept, Decline, Complete, Release }
+public enum Intent { None, Greet, Status, Cancel, Human, Yes, No, Thanks, Chinese, English, Accept, Decline, Complete, Release }
 
 /// <summary>An answer to an offer: what is said of it, and the offer's number when the message names one.</summary>
 /// <param name="Verb">A word of Notifications' interface.</param>
@@ -22,7 +22,7 @@ public sealed record OfferAnswer(string Verb, int? Number);
 /// <param name="Kind">The service kind that the words name.</param>
 /// <param name="Language">Null when the message does not tell.</param>
 public sealed partial record Understanding(
-    string Text, Wish Wish, int? Number, string? Kind, Urgency Urgency, IReadOnlyList<CommunicationNeed> Communication, ExactPlace? Place, string? Phone, Language? Language)
+    string Text, Intent Intent, int? Number, string? Kind, Urgency Urgency, IReadOnlyList<CommunicationNeed> Communication, ExactPlace? Place, string? Phone, Language? Language)
 {
     private const int LongestText = 4000;
     private static readonly Lexicon Words = Lexicon.Load();
@@ -51,7 +51,7 @@ public sealed partial record Understanding(
             text = text[..(char.IsHighSurrogate(text[LongestText - 1]) ? LongestText - 1 : LongestText)];
         var plain = Plain(text);
         // Nothing but marks: what to do?
-        var wish = plain.Length == 0 ? Wish.Greet : Words.Wishes.GetValueOrDefault(plain);
+        var wish = plain.Length == 0 ? Intent.Greet : Words.Wishes.GetValueOrDefault(plain);
         var kind = Words.Kinds.FirstOrDefault(entry => Mentions(plain, entry.Value)).Key;
         var urgency = Words.Urgencies.Where(entry => Mentions(plain, entry.Value)).Select(entry => entry.Key).Append(kind is null ? Urgency.Routine : UrgencyOf(kind)).Max();
         return new Understanding(text, wish, NumberOf(plain), kind, urgency,
@@ -66,13 +66,13 @@ public sealed partial record Understanding(
             return null;
         var verb = form.Groups[1].Value switch
         {
-            "1" => Wish.Accept,
-            "2" => Wish.Decline,
-            "3" => Wish.Complete,
-            "4" => Wish.Release,
+            "1" => Intent.Accept,
+            "2" => Intent.Decline,
+            "3" => Intent.Complete,
+            "4" => Intent.Release,
             var word => Words.Wishes.GetValueOrDefault(word),
         };
-        return verb is Wish.Accept or Wish.Decline or Wish.Complete or Wish.Release
+        return verb is Intent.Accept or Intent.Decline or Intent.Complete or Intent.Release
             ? new OfferAnswer(Contracts.Words.Of(verb), form.Groups[2].Success ? int.Parse(form.Groups[2].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture) : null)
             : null;
     }
@@ -104,10 +104,10 @@ public sealed partial record Understanding(
             ? new ExactPlace(latitude, longitude, null)
             : null;
 
-    private static Language? LanguageOf(Wish wish, string text) => wish switch
+    private static Language? LanguageOf(Intent wish, string text) => wish switch
     {
-        Wish.Chinese => Channels.Language.Zh,
-        Wish.English => Channels.Language.En,
+        Intent.Chinese => Channels.Language.Zh,
+        Intent.English => Channels.Language.En,
         _ when text.Any(character => character is >= '\u4e00' and <= '\u9fff') => Channels.Language.Zh,
         _ when text.Count(char.IsAsciiLetter) >= 2 => Channels.Language.En,
         _ => null,
@@ -124,11 +124,11 @@ public sealed partial record Understanding(
     private static partial Regex PhoneNumber();
 
     private sealed record Lexicon(
-        FrozenDictionary<string, Wish> Wishes, IReadOnlyList<KeyValuePair<string, string[]>> Kinds,
+        FrozenDictionary<string, Intent> Wishes, IReadOnlyList<KeyValuePair<string, string[]>> Kinds,
         IReadOnlyDictionary<Urgency, string[]> Urgencies, IReadOnlyDictionary<CommunicationNeed, string[]> Communication)
     {
         private sealed record File(
-            Dictionary<Wish, string[]> Wishes, Dictionary<string, string[]> Kinds, Dictionary<Urgency, string[]> Urgencies, Dictionary<CommunicationNeed, string[]> Communication);
+            Dictionary<Intent, string[]> Wishes, Dictionary<string, string[]> Kinds, Dictionary<Urgency, string[]> Urgencies, Dictionary<CommunicationNeed, string[]> Communication);
 
         public static Lexicon Load()
         {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Huzhu.Groups.Features;
 using Huzhu.ServiceDefaults;
 using Marten;
+using Access = Huzhu.Groups.Features.Access;
 
 namespace Huzhu.Groups.Formats.Hsds;
 

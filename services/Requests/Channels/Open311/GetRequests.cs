@@ -5,6 +5,7 @@ using Huzhu.Requests.Domain;
 using Huzhu.Requests.Features;
 using Huzhu.Requests.Intake;
 using Huzhu.Requests.Storage;
+using Huzhu.ServiceDefaults;
 using Marten;
 using Marten.Linq.MatchesSql;
 

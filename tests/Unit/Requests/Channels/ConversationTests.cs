@@ -266,7 +266,7 @@ public class ConversationTests
                 Assert.True(draft.Urgency >= (before?.Urgency ?? Urgency.Routine));
                 Assert.StartsWith(before?.Note ?? "", draft.Note);
                 if (draft.ConsentedAt is not null && before is { ConsentedAt: null })
-                    Assert.True(Understanding.Of(text!) is { Number: 1 } or { Wish: Wish.Yes });
+                    Assert.True(Understanding.Of(text!) is { Number: 1 } or { Intent: Intent.Yes });
                 Assert.Equal(turn.Deed == Deed.Begin, before is null);
             }
         }, iter: 20_000);

@@ -38,7 +38,7 @@ public sealed class SpoolTests : IDisposable
             foreach (var text in new[] { "a", "b", "c" })
             {
                 Assert.Equal(Entry(text), spool.Peek());
-                spool.Remove();
+                spool.Remove(Entry(text));
             }
             Assert.Equal(0, spool.Count);
         }
@@ -57,6 +57,29 @@ public sealed class SpoolTests : IDisposable
         Assert.Equal(2, next.Adopt());
         Assert.Equal((Entry("a"), 2), (next.Peek(), next.Count));
         Assert.Equal(0, next.Adopt());
+    }
+
+    [Fact]
+    public async Task what_waits_of_an_erased_person_goes_from_memory_and_disk_and_everybody_elses_stays()
+    {
+        var other = Entry("b") with { Who = Entry("b").Who with { Ref = "openid-of-another" } };
+        using (var spool = Open())
+        {
+            spool.Add(Entry("a"));
+            spool.Add(other);
+            spool.Add(Entry("c"));
+            spool.SetAside(Entry("d"));
+            spool.SetAside(other);
+            await spool.ForgetAsync(CallForHelp.PersonOf("wechat-main", "openid-of-somebody").Value, TestContext.Current.CancellationToken);
+            Assert.Equal((other, 1), (spool.Peek(), spool.Count));
+            // The message that was being taken in meanwhile is not the oldest any more.
+            spool.Remove(Entry("a"));
+            Assert.Equal(1, spool.Count);
+        }
+        Assert.Single(File.ReadAllLines(Path.Combine(_folder, "set-aside.lines")), line => line.Length > 0);
+        using var next = Open();
+        Assert.Equal(1, next.Adopt());
+        Assert.Equal(other, next.Peek());
     }
 
     [Fact]
