@@ -16,6 +16,7 @@ public sealed partial class AccessLog(IDocumentStore store, TimeProvider time, I
 {
     private const int MostWaiting = 20_000;
     private const int MostTogether = 500;
+    private const int MostAttempts = 20;
     private static readonly TimeSpan MachinesWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
@@ -99,9 +100,14 @@ public sealed partial class AccessLog(IDocumentStore store, TimeProvider time, I
         try
         {
             var now = time.GetUtcNow();
-            await using var session = store.LightweightSession();
-            session.Events.Append(People.AccessStreamOf(now), new PersonalDataRead([.. page.Select(one => one.Access)], now)).CausedBy(Cause.Current());
-            await session.SaveChangesAsync(CancellationToken.None);
+            // Every replica appends to the stream of the day.
+            await Conflict.RetryAsync(async () =>
+            {
+                await using var session = store.LightweightSession();
+                session.Events.Append(People.AccessStreamOf(now), new PersonalDataRead([.. page.Select(one => one.Access)], now)).CausedBy(Cause.Current());
+                await session.SaveChangesAsync(CancellationToken.None);
+                return true;
+            }, MostAttempts);
             page.ForEach(one => one.Written?.SetResult());
             return true;
         }

@@ -164,7 +164,7 @@ public sealed class FailingTests(NotificationsFixture fixture)
         fixture.Directory.Answer($"/v1/requests/{given.Request}/contact", 410);
         fixture.Directory.Answer($"/v1/requests/{given.Request}/visit", 410);
         var cause = await fixture.TellAsync(given.Accepted());
-        foreach (var audience in Enum.GetValues<Audience>())
+        foreach (var audience in new[] { Audience.Requester, Audience.Responder })
             Assert.Equal("person-erased", (string?)(await fixture.EndOfAsync(cause, audience))["reason"]);
         Assert.Empty(given.Received);
     }
