@@ -72,7 +72,8 @@ public static class Installed
     public static IServiceCollection AddChannels(this IServiceCollection services, IConfiguration configuration)
     {
         var webhooks = WebhookOptions.Read(configuration);
-        services.AddSingleton(webhooks).AddSingleton<IChannel>(provider => new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(webhooks);
+        services.AddSingleton<IChannel>(provider => new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>()));
         // With slots and circuits of its own: what subscribers hear must not use up those of the host that tells people.
         services.AddKeyedSingleton<IChannel>(Subscriptions.Lane, (provider, _) =>
             new WebhookChannel(webhooks, provider.GetRequiredService<TimeProvider>(), WebhookChannel.PatientWaitForHost));
