@@ -118,7 +118,7 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
         Assert.Equal(comparison["simulated"]!.ToJsonString(), comparison["instead"]!.ToJsonString());
 
         var file = Path.Combine(_folder.FullName, "policy.json");
-        var policy = (await _huzhu.GetAsync("matching", "v1/policy", "operator")).ToJsonString();
+        var policy = (await _huzhu.GetAsync("matching", "/v1/policy", "operator")).ToJsonString();
         await File.WriteAllTextAsync(file, policy, TestContext.Current.CancellationToken);
         (exitCode, output) = await AuditAsync("replay", "--policy", file, "--out", Path.Combine(_folder.FullName, "replay"));
         Assert.True(exitCode == ExitCodes.Ok, output);
@@ -134,7 +134,7 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
         (exitCode, output) = await AuditAsync("equity", "--least", "1", "--json");
         Assert.True(exitCode == ExitCodes.Ok, output);
         var channels = JsonNode.Parse(output)!["tables"]!.AsArray().Single(table => (string)table!["by"]! == "channel")!["rows"]!.AsArray();
-        Assert.True((int)channels.Single()!["needs"]! > 0);
+        Assert.Contains(channels, row => (int?)row!["needs"] > 0);
         (exitCode, output) = await AuditAsync("equity", "--least", "100000");
         Assert.True(exitCode == ExitCodes.Ok, output);
         Assert.Contains("withheld", output);
