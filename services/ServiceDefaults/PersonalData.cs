@@ -41,9 +41,22 @@ public sealed class PersonalDataVault
     public PersonalDataVault(NpgsqlDataSource database, IConfiguration configuration)
     {
         _database = database;
-        var previous = configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren()
-            .Select(child => Security.ReadKey(configuration, child.Path, required: true)!);
-        _masterKeys = [Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!, .. previous];
+        _masterKeys = ReadMasterKeys(configuration);
+    }
+
+    /// <summary>The master key and those before it that may still be needed, newest first.</summary>
+    /// <exception cref="InvalidOperationException">The key is missing, or one is malformed.</exception>
+    public static byte[][] ReadMasterKeys(IConfiguration configuration) =>
+    [
+        Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!,
+        .. configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren().Select(child => Security.ReadKey(configuration, child.Path, required: true)!),
+    ];
+
+    /// <summary>Keys for one purpose, derived from the master keys, newest first.</summary>
+    public static byte[][] DeriveKeys(IConfiguration configuration, ReadOnlySpan<byte> purpose)
+    {
+        var info = purpose.ToArray();
+        return [.. ReadMasterKeys(configuration).Select(key => HKDF.DeriveKey(HashAlgorithmName.SHA256, key, 32, info: info))];
     }
 
     public static Table KeyTable()

@@ -120,31 +120,18 @@ static class AssignBenchmark
             capacities[Math.Min(random.Next(groups), random.Next(groups))]++;
         foreach (var capacity in capacities)
         {
-            var profile = new Profile(ResponderKind.Group, [new Site(Place(random), "J")], null, [],
+            var profile = new Profile(ResponderKind.Group, [new Site(City.Place(random), "J")], null, [],
                 [.. Kinds.OrderBy(_ => random.Next()).Take(Kinds.Length * 2 / 3)], [DeliveryMode.Offline],
                 random.Next(2) == 0 ? [CommunicationNeed.SignLanguage] : [], capacity, false, null, []);
-            roster.Set(ResponderId.Of(Id(random)), new ResponderState(profile, Opening.Open, 1, ResponderState.Initial.Held, 1));
+            roster.Set(ResponderId.Of(City.Id(random)), new ResponderState(profile, Opening.Open, 1, ResponderState.Initial.Held, 1));
         }
         return roster;
     }
 
     static List<MatchState> Needs(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ =>
     {
-        var need = new Need(NeedId.Of(Id(random)), RequestId.Of(Id(random)), PersonId.Of(Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
-            Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
+        var need = new Need(NeedId.Of(City.Id(random)), RequestId.Of(City.Id(random)), PersonId.Of(City.Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
+            City.Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
         return MatchState.Evolve(MatchState.Initial, new NeedReceived(need, Now));
     })];
-
-    static GeoPoint Place(Random random) => random.Next(10) == 0
-        ? new(31.22 + Spread(random) * 0.5, 121.44 + Spread(random) * 0.6)
-        : new(31.22 + Spread(random) * 0.05, 121.44 + Spread(random) * 0.06);
-
-    static double Spread(Random random) => (random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) / 1.5;
-
-    static Guid Id(Random random)
-    {
-        var bytes = new byte[16];
-        random.NextBytes(bytes);
-        return new Guid(bytes);
-    }
 }

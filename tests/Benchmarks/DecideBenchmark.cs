@@ -73,10 +73,10 @@ static class DecideBenchmark
         var roster = new Roster();
         for (var number = 0; number < size; number++)
         {
-            var profile = new Profile(number % 19 == 0 ? ResponderKind.Provider : ResponderKind.Group, [new Site(Place(random), "J")], 5_000, [],
+            var profile = new Profile(number % 19 == 0 ? ResponderKind.Provider : ResponderKind.Group, [new Site(City.InTheCore(random), "J")], 5_000, [],
                 [Kinds[random.Next(Kinds.Length)], Kinds[random.Next(Kinds.Length)]], [DeliveryMode.Online, DeliveryMode.Offline],
                 random.Next(4) == 0 ? [CommunicationNeed.SignLanguage] : [], number % 10 == 0 ? 0 : 5, false, null, []);
-            roster.Set(ResponderId.Of(Id(random)), new ResponderState(profile, Opening.Open, 1, ResponderState.Initial.Held, 1));
+            roster.Set(ResponderId.Of(City.Id(random)), new ResponderState(profile, Opening.Open, 1, ResponderState.Initial.Held, 1));
         }
         return roster;
     }
@@ -86,20 +86,9 @@ static class DecideBenchmark
         var random = new Random(seed);
         return [.. Enumerable.Range(0, NeedsInARound).Select(_ =>
         {
-            var need = new Need(NeedId.Of(Id(random)), RequestId.Of(Id(random)), PersonId.Of(Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
-                Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
+            var need = new Need(NeedId.Of(City.Id(random)), RequestId.Of(City.Id(random)), PersonId.Of(City.Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
+                City.InTheCore(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
             return MatchState.Evolve(MatchState.Initial, new NeedReceived(need, Now));
         })];
-    }
-
-    static GeoPoint Place(Random random) => new(31.22 + Spread(random) * 0.05, 121.44 + Spread(random) * 0.06);
-
-    static double Spread(Random random) => (random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) / 1.5;
-
-    static Guid Id(Random random)
-    {
-        var bytes = new byte[16];
-        random.NextBytes(bytes);
-        return new Guid(bytes);
     }
 }

@@ -108,7 +108,7 @@ static class IndexBenchmark
             _responders = new Responder[size];
             for (var number = 0; number < size; number++)
             {
-                var place = Place(random);
+                var place = City.Place(random);
                 // Two of twelve service kinds, some of eight abilities.
                 var traits = Kind << random.Next(12) | Kind << random.Next(12) | (ulong)random.Next(256) << 14
                     | (random.NextDouble() < free ? Free : 0) | (random.NextDouble() < 0.005 ? Rare : 0);
@@ -117,7 +117,7 @@ static class IndexBenchmark
             }
             _peer.Build();
             for (var number = 0; number < _needs.Length; number++)
-                _needs[number] = Place(random);
+                _needs[number] = City.Place(random);
         }
 
         public double Query(ulong traits)
@@ -175,12 +175,6 @@ static class IndexBenchmark
             var flat = Flat(need);
             return _peer.NearestNeighbour(new Envelope(flat.Coordinate), new Responder(need, flat, 0, -1), filter);
         }
-
-        static GeoPoint Place(Random random) => random.Next(10) == 0
-            ? new(31.22 + Spread(random) * 0.5, 121.44 + Spread(random) * 0.6)
-            : new(31.22 + Spread(random) * 0.05, 121.44 + Spread(random) * 0.06);
-
-        static double Spread(Random random) => (random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) / 1.5;
 
         static Point Flat(GeoPoint place) => new(place.Longitude * Math.Cos(Sphere.Radians(31.22)), place.Latitude);
 

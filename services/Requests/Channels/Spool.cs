@@ -30,11 +30,7 @@ public sealed class Spool : IForgetsPeople, IDisposable
     public Spool(IConfiguration configuration, IHostEnvironment environment)
     {
         _folder = configuration[FolderKey] is { Length: > 0 } folder ? folder : Path.Combine(environment.ContentRootPath, "spool");
-        _keys =
-        [
-            Derive(Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!),
-            .. configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren().Select(child => Derive(Security.ReadKey(configuration, child.Path, required: true)!)),
-        ];
+        _keys = PersonalDataVault.DeriveKeys(configuration, "huzhu requests spool"u8);
     }
 
     public int Count
@@ -188,8 +184,6 @@ public sealed class Spool : IForgetsPeople, IDisposable
         var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Unseal).ToList();
         return ([.. lines.OfType<Entry>()], lines.All(entry => entry is not null));
     }
-
-    private static byte[] Derive(byte[] masterKey) => HKDF.DeriveKey(HashAlgorithmName.SHA256, masterKey, 32, info: "huzhu requests spool"u8.ToArray());
 
     private static byte[] Seal(byte[] key, Entry entry)
     {

@@ -11,12 +11,7 @@ namespace Huzhu.Requests.Intake;
 /// </summary>
 public sealed class Fingerprints(PersonalDataVault vault, IConfiguration configuration)
 {
-    private readonly byte[][] _keys =
-    [
-        Derive(Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!),
-        .. configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren()
-            .Select(child => Derive(Security.ReadKey(configuration, child.Path, required: true)!)),
-    ];
+    private readonly byte[][] _keys = PersonalDataVault.DeriveKeys(configuration, "huzhu requests fingerprints"u8);
 
     /// <exception cref="InvalidOperationException">One of the people has no key.</exception>
     public async Task<string> OfAsync(CallForHelp call, CancellationToken cancellation) =>
@@ -37,6 +32,4 @@ public sealed class Fingerprints(PersonalDataVault vault, IConfiguration configu
         vault.HashAsync([call.PersonId.Value, call.CallerId.Value], Bytes(call), cancellation);
 
     private static byte[] Bytes(CallForHelp call) => JsonSerializer.SerializeToUtf8Bytes(call, JsonSerializerOptions.Web);
-
-    private static byte[] Derive(byte[] masterKey) => HKDF.DeriveKey(HashAlgorithmName.SHA256, masterKey, 32, info: "huzhu requests fingerprints"u8.ToArray());
 }

@@ -135,17 +135,10 @@ public sealed class PersonLinks(IConfiguration configuration)
 {
     private const string Purpose = "erase";
 
-    private readonly LinkSigner[] _signers =
-    [
-        Derive(Security.ReadKey(configuration, "PersonalData:MasterKey", required: true)!),
-        .. configuration.GetSection("PersonalData:PreviousMasterKeys").GetChildren()
-            .Select(child => Derive(Security.ReadKey(configuration, child.Path, required: true)!)),
-    ];
+    private readonly LinkSigner[] _signers = [.. PersonalDataVault.DeriveKeys(configuration, "huzhu person links"u8).Select(key => new LinkSigner(key))];
 
     public string Of(HttpContext http, PersonId person) =>
         $"{http.Request.Scheme}://{http.Request.Host}{http.Request.PathBase}/v1/people/{person}?key={_signers[0].Sign(Purpose, person.Value, person.Value)}";
 
     public bool IsOf(Guid person, string? key) => _signers.Any(signer => signer.Verify(Purpose, person, person, key));
-
-    private static LinkSigner Derive(byte[] masterKey) => new(HKDF.DeriveKey(HashAlgorithmName.SHA256, masterKey, 32, info: "huzhu person links"u8.ToArray()));
 }
