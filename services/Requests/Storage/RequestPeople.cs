@@ -1,5 +1,4 @@
 using System.Security.Claims;
-using System.Security.Cryptography;
 using Huzhu.Contracts;
 using Huzhu.Deciding;
 using Huzhu.Requests.Domain;
