@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using Huzhu.Audit.Sealing;
 
 namespace Huzhu.Audit.Reading;
 
@@ -14,25 +14,27 @@ public sealed record StoredEvent(
     string? Tenant, string? DotNetType, string? CorrelationId, string? CausationId, byte[]? Headers, bool IsArchived)
 {
     /// <summary>Everything else in the row: cause, headers, tenant, .NET type, whether it is archived.</summary>
-    public ReadOnlyMemory<byte> Context()
+    public void WriteContext(CanonicalJson output)
     {
-        var context = new ArrayBufferWriter<byte>(512);
-        using (var writer = new Utf8JsonWriter(context))
+        output.WriteRaw(IsArchived ? "{\"archived\":true,\"causation\":"u8 : "{\"archived\":false,\"causation\":"u8);
+        WriteText(CausationId);
+        output.WriteRaw(",\"correlation\":"u8);
+        WriteText(CorrelationId);
+        output.WriteRaw(",\"dotnetType\":"u8);
+        WriteText(DotNetType);
+        output.WriteRaw(",\"headers\":"u8);
+        output.Write(Headers is { } headers ? headers : "null"u8);
+        output.WriteRaw(",\"tenant\":"u8);
+        WriteText(Tenant);
+        output.WriteRaw("}"u8);
+
+        void WriteText(string? text)
         {
-            writer.WriteStartObject();
-            writer.WriteBoolean("archived", IsArchived);
-            writer.WriteString("causation", CausationId);
-            writer.WriteString("correlation", CorrelationId);
-            writer.WriteString("dotnetType", DotNetType);
-            writer.WritePropertyName("headers");
-            if (Headers is { } headers)
-                writer.WriteRawValue(headers);
+            if (text is null)
+                output.WriteRaw("null"u8);
             else
-                writer.WriteNullValue();
-            writer.WriteString("tenant", Tenant);
-            writer.WriteEndObject();
+                output.WriteString(text);
         }
-        return context.WrittenMemory;
     }
 
     /// <summary>The whole row, as an export and a proof carry it.</summary>
@@ -48,7 +50,9 @@ public sealed record StoredEvent(
         writer.WritePropertyName("data");
         writer.WriteRawValue(Data);
         writer.WritePropertyName("context");
-        writer.WriteRawValue(Context().Span);
+        var context = new CanonicalJson(exactDigits: true);
+        WriteContext(context);
+        writer.WriteRawValue(context.Written);
         writer.WriteEndObject();
     }
 
@@ -74,5 +78,7 @@ public sealed record StoredEvent(
     }
 
     /// <summary>In microseconds, which is what the database keeps.</summary>
-    public static string TimeText(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+    public const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'";
+
+    public static string TimeText(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);
 }

@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.Globalization;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Huzhu.Audit.Reading;
 
@@ -12,30 +9,11 @@ namespace Huzhu.Audit.Sealing;
 /// and a checkpoint can say what was changed, without having the events.
 /// </summary>
 /// <param name="Data">SHA-256 of the event's data in canonical form.</param>
-/// <param name="Context">SHA-256 of everything else in the row, in canonical form; see <see cref="StoredEvent.Context"/>.</param>
+/// <param name="Context">SHA-256 of everything else in the row, in canonical form; see <see cref="StoredEvent.WriteContext"/>.</param>
 public sealed record Leaf(Guid Id, long Sequence, Guid Stream, long Version, string Type, DateTimeOffset Time, string Data, string Context)
 {
-    public static Leaf Of(StoredEvent stored) => new(
-        stored.Id, stored.Sequence, stored.Stream, stored.Version, stored.Type, stored.StoredAt, HashOf(stored.Data), HashOf(stored.Context()));
-
-    /// <summary>The line, without a newline at its end: what the tree hashes.</summary>
-    public string Line
-    {
-        get
-        {
-            var type = new ArrayBufferWriter<byte>(64);
-            CanonicalJson.WriteString(Type, type);
-            return string.Create(CultureInfo.InvariantCulture,
-                $$"""{"context":"{{Context}}","data":"{{Data}}","id":"{{Id}}","sequence":{{Sequence}},"stream":"{{Stream}}","time":"{{StoredEvent.TimeText(Time)}}","type":{{Encoding.UTF8.GetString(type.WrittenSpan)}},"version":{{Version}}}""");
-        }
-    }
-
-    public byte[] Hash => HashOfLine(Line);
-
-    public static byte[] HashOfLine(string line) => MerkleTree.HashOfLeaf(Encoding.UTF8.GetBytes(line));
-
     /// <returns>Null when the line is no leaf.</returns>
-    public static Leaf? Parse(string line)
+    public static Leaf? Parse(ReadOnlyMemory<byte> line)
     {
         try
         {
@@ -67,6 +45,50 @@ public sealed record Leaf(Guid Id, long Sequence, Guid Stream, long Version, str
         if (Context != other.Context)
             yield return "context";
     }
+}
 
-    private static string HashOf(ReadOnlyMemory<byte> json) => Convert.ToHexStringLower(SHA256.HashData(CanonicalJson.Of(json, exactDigits: true)));
+/// <summary>Writes the lines of leaves, one after another in the same memory.</summary>
+public sealed class LeafWriter
+{
+    private readonly CanonicalJson _line = new(exactDigits: true);
+    private readonly CanonicalJson _content = new(exactDigits: true);
+
+    /// <returns>The line, without a newline at its end: what the tree hashes. The next one takes its place.</returns>
+    public ReadOnlySpan<byte> Write(StoredEvent stored)
+    {
+        _line.Clear();
+        _line.WriteRaw("{\"context\":\""u8);
+        _content.Clear();
+        stored.WriteContext(_content);
+        WriteHash();
+        _line.WriteRaw("\",\"data\":\""u8);
+        _content.Clear();
+        _content.Write(stored.Data);
+        WriteHash();
+        _line.WriteRaw("\",\"id\":\""u8);
+        _line.WriteRaw(stored.Id);
+        _line.WriteRaw("\",\"sequence\":"u8);
+        _line.WriteRaw(stored.Sequence);
+        _line.WriteRaw(",\"stream\":\""u8);
+        _line.WriteRaw(stored.Stream);
+        _line.WriteRaw("\",\"time\":\""u8);
+        _line.WriteRaw(stored.StoredAt.UtcDateTime, StoredEvent.TimeFormat);
+        _line.WriteRaw("\",\"type\":"u8);
+        _line.WriteString(stored.Type);
+        _line.WriteRaw(",\"version\":"u8);
+        _line.WriteRaw(stored.Version);
+        _line.WriteRaw("}"u8);
+        return _line.Written;
+    }
+
+    public byte[] Hash(StoredEvent stored) => MerkleTree.HashOfLeaf(Write(stored));
+
+    private void WriteHash()
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        Span<byte> hex = stackalloc byte[SHA256.HashSizeInBytes * 2];
+        SHA256.HashData(_content.Written, hash);
+        Convert.TryToHexStringLower(hash, hex, out _);
+        _line.WriteRaw(hex);
+    }
 }

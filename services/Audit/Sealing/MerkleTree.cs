@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics;
 using System.Security.Cryptography;
 
@@ -39,10 +40,12 @@ public sealed class MerkleTree
 
     public static byte[] HashOfLeaf(ReadOnlySpan<byte> data)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData([0]);
-        hash.AppendData(data);
-        return hash.GetHashAndReset();
+        var prefixed = ArrayPool<byte>.Shared.Rent(1 + data.Length);
+        prefixed[0] = 0;
+        data.CopyTo(prefixed.AsSpan(1));
+        var hash = SHA256.HashData(prefixed.AsSpan(0, 1 + data.Length));
+        ArrayPool<byte>.Shared.Return(prefixed);
+        return hash;
     }
 
     public static byte[] HashOfNode(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)

@@ -48,7 +48,7 @@ public static class Proof
                 case "event":
                     var stored = StoredEvent.Parse(proof.GetProperty("event"));
                     var what = $"event {stored.Id} ({stored.Type}, sequence {stored.Sequence}) is in the log of {checkpoint.Origin} as of its checkpoint over {checkpoint.Size} events";
-                    return MerkleProofs.Includes(checkpoint.Root, checkpoint.Size, Leaf.Of(stored).Hash, proof.GetProperty("index").GetInt64(), path)
+                    return MerkleProofs.Includes(checkpoint.Root, checkpoint.Size, new LeafWriter().Hash(stored), proof.GetProperty("index").GetInt64(), path)
                         ? (true, $"Proven: {what}.")
                         : (false, $"Not proven: that {what}. The event was changed, or the path is of another one.");
                 case "growth":

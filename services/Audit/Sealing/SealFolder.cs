@@ -23,7 +23,36 @@ public sealed class SealFolder
     public IReadOnlyList<string> CheckpointFiles =>
         Directory.Exists(FullPath) ? [.. Directory.EnumerateFiles(FullPath, "*" + Extension).Order(StringComparer.Ordinal)] : [];
 
-    public IEnumerable<string> Lines() => File.Exists(LeavesFile) ? File.ReadLines(LeavesFile) : [];
+    /// <summary>The sealed lines, without the newline at their ends; a last one that has none is not finished, and is left out.</summary>
+    public IEnumerable<byte[]> Lines()
+    {
+        if (!File.Exists(LeavesFile))
+            yield break;
+        using var file = new FileStream(LeavesFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        foreach (var line in LinesOf(file))
+            yield return line;
+    }
+
+    internal static IEnumerable<byte[]> LinesOf(Stream file)
+    {
+        var (buffer, start, end) = (new byte[1 << 16], 0, 0);
+        while (true)
+        {
+            while (buffer.AsSpan(start..end).IndexOf((byte)'\n') is var length and >= 0)
+            {
+                yield return buffer[start..(start + length)];
+                start += length + 1;
+            }
+            buffer.AsSpan(start..end).CopyTo(buffer);
+            (start, end) = (0, end - start);
+            if (end == buffer.Length)
+                Array.Resize(ref buffer, buffer.Length * 2);
+            var read = file.Read(buffer.AsSpan(end));
+            if (read == 0)
+                yield break;
+            end += read;
+        }
+    }
 
     public void Write(SignedCheckpoint signed)
     {
@@ -42,12 +71,16 @@ public sealed class SealFolder
 /// <summary>Extends the seal of one log: new events become lines, then the checkpoint over all lines is signed.</summary>
 public sealed class Sealer : IDisposable
 {
+    /// <summary>Bytes of lines that are written to the file at once.</summary>
+    private const int Buffered = 1 << 16;
+
     private readonly ServiceLog _log;
     private readonly SealFolder _folder;
     private readonly IReadOnlyList<NoteSigner> _signers;
     private readonly FileStream _alone;
     private readonly FileStream _leaves = null!;
     private readonly MerkleTree _tree = new();
+    private readonly LeafWriter _writer = new();
     private readonly string _origin;
     private long _sequence;
 
@@ -67,7 +100,7 @@ public sealed class Sealer : IDisposable
         }
         try
         {
-            _leaves = new FileStream(folder.LeavesFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+            _leaves = new FileStream(folder.LeavesFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite, Buffered);
             Resume(trusted);
         }
         catch
@@ -87,14 +120,12 @@ public sealed class Sealer : IDisposable
             return null;
         if (settled == _sequence && _tree.Size > 0)
             return new Checkpoint(_origin, _tree.Size, _tree.Root(), _sequence);
-        await using (var writer = new StreamWriter(_leaves, new UTF8Encoding(false), 1 << 16, leaveOpen: true) { NewLine = "\n" })
+        await foreach (var stored in _log.ReadAsync(_sequence, settled, cancellation))
         {
-            await foreach (var stored in _log.ReadAsync(_sequence, settled, cancellation))
-            {
-                var line = Leaf.Of(stored).Line;
-                await writer.WriteLineAsync(line);
-                _tree.Add(Leaf.HashOfLine(line));
-            }
+            var line = _writer.Write(stored);
+            _leaves.Write(line);
+            _leaves.WriteByte((byte)'\n');
+            _tree.Add(MerkleTree.HashOfLeaf(line));
         }
         _leaves.Flush(flushToDisk: true);
         _sequence = settled;
@@ -121,13 +152,12 @@ public sealed class Sealer : IDisposable
         if (checkpoint.Origin != _origin)
             throw new AuditException($"{newest} is of {checkpoint.Origin}, not of {_origin}.");
         long length = 0;
-        using (var reader = new StreamReader(_leaves, Encoding.UTF8, false, 1 << 16, leaveOpen: true))
+        foreach (var line in SealFolder.LinesOf(_leaves))
         {
-            while (_tree.Size < checkpoint.Size && reader.ReadLine() is { } line)
-            {
-                _tree.Add(Leaf.HashOfLine(line));
-                length += Encoding.UTF8.GetByteCount(line) + 1;
-            }
+            if (_tree.Size == checkpoint.Size)
+                break;
+            _tree.Add(MerkleTree.HashOfLeaf(line));
+            length += line.Length + 1;
         }
         if (_tree.Size != checkpoint.Size || !_tree.Root().AsSpan().SequenceEqual(checkpoint.Root))
             throw new AuditException($"{_folder.LeavesFile} is not what {newest} has signed: put back a copy of the folder, or seal into a new one and keep this as evidence.");

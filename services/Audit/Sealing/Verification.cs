@@ -24,7 +24,7 @@ public static class Verification
     /// <param name="lines">The sealed lines, in order; none when only checkpoints are at hand.</param>
     /// <param name="checkpoints">With signatures checked.</param>
     /// <param name="since">Rows up to this checkpoint are not among <paramref name="rows"/>: the lines stand for them.</param>
-    public static async Task<VerificationResult> RunAsync(IAsyncEnumerable<StoredEvent> rows, IEnumerable<string> lines,
+    public static async Task<VerificationResult> RunAsync(IAsyncEnumerable<StoredEvent> rows, IEnumerable<byte[]> lines,
         IEnumerable<Checkpoint> checkpoints, Checkpoint? since, CancellationToken cancellation)
     {
         var findings = new List<Finding>();
@@ -32,7 +32,7 @@ public static class Verification
             .OrderBy(checkpoint => checkpoint.Sequence).ThenBy(checkpoint => checkpoint.Size).ToList();
         var differences = new Differences();
         var sealedLines = new SealedLines(lines, due, since, findings);
-        var inDatabase = new MerkleTree();
+        var (inDatabase, writer) = (new MerkleTree(), new LeafWriter());
         if (since is not null)
             sealedLines.SkipTo(since, inDatabase);
 
@@ -49,11 +49,11 @@ public static class Verification
                 unsealed++;
                 continue;
             }
-            var leaf = Leaf.Of(row);
-            var line = leaf.Line;
-            inDatabase.Add(Leaf.HashOfLine(line));
+            var line = writer.Write(row);
+            var hash = MerkleTree.HashOfLeaf(line);
+            inDatabase.Add(hash);
             if (sealedLines.AreAtHand)
-                differences.Compare(sealedLines, leaf, line);
+                differences.Compare(sealedLines, row.Sequence, line, hash);
         }
         PassCheckpoints(long.MaxValue);
         if (sealedLines.AreAtHand)
@@ -95,14 +95,14 @@ public static class Verification
     /// <summary>The sealed lines as they are read, held against the roots of the checkpoints on the way.</summary>
     private sealed class SealedLines
     {
-        private readonly IEnumerator<string> _lines;
+        private readonly IEnumerator<byte[]> _lines;
         private readonly List<Checkpoint> _due;
         private readonly List<Finding> _findings;
         private readonly long _limit;
         private readonly MerkleTree _tree = new();
         private int _next;
 
-        public SealedLines(IEnumerable<string> lines, List<Checkpoint> due, Checkpoint? since, List<Finding> findings)
+        public SealedLines(IEnumerable<byte[]> lines, List<Checkpoint> due, Checkpoint? since, List<Finding> findings)
         {
             (_lines, _due, _findings) = (lines.GetEnumerator(), due, findings);
             _limit = due.Count > 0 ? due.Max(checkpoint => checkpoint.Size) : 0;
@@ -115,24 +115,26 @@ public static class Verification
 
         public bool AreAtHand { get; }
         public bool AreTrue { get; private set; }
-        public string? Current { get; private set; }
+        public byte[]? Current { get; private set; }
 
         public void SkipTo(Checkpoint since, MerkleTree tree)
         {
             while (tree.Size < since.Size && Current is not null)
             {
-                tree.Add(Leaf.HashOfLine(Current));
-                Advance();
+                var hash = MerkleTree.HashOfLeaf(Current);
+                tree.Add(hash);
+                Advance(hash);
             }
             if (tree.Size != since.Size || !tree.Root().AsSpan().SequenceEqual(since.Root))
                 throw new AuditException("The sealed lines are not those of the checkpoint to verify since.");
         }
 
         /// <summary>Lines after the newest checkpoint are signed by nobody, and are not read.</summary>
-        public void Advance()
+        /// <param name="hash">That of the current line, where it is known.</param>
+        public void Advance(byte[]? hash = null)
         {
             if (Current is not null)
-                _tree.Add(Leaf.HashOfLine(Current));
+                _tree.Add(hash ?? MerkleTree.HashOfLeaf(Current));
             for (; _next < _due.Count && _due[_next].Size <= _tree.Size; _next++)
             {
                 if (_due[_next].Size == _tree.Size && !_tree.Root().AsSpan().SequenceEqual(_due[_next].Root))
@@ -165,28 +167,30 @@ public static class Verification
         private long _newestFound;
         private bool _tooMany;
 
-        public void Compare(SealedLines lines, Leaf leaf, string line)
+        /// <param name="line">The row's, as it is now.</param>
+        public void Compare(SealedLines lines, long sequence, ReadOnlySpan<byte> line, byte[] hash)
         {
-            _newestFound = leaf.Sequence;
+            _newestFound = sequence;
             while (lines.Current is { } wanted)
             {
-                if (wanted == line)
+                if (line.SequenceEqual(wanted))
                 {
-                    lines.Advance();
+                    lines.Advance(hash);
                     return;
                 }
                 // A line that is none is not what was signed; the roots will say so.
                 var before = Leaf.Parse(wanted);
-                if (before?.Sequence > leaf.Sequence)
+                if (before?.Sequence > sequence)
                     break;
                 lines.Advance();
                 if (before is null)
                     continue;
                 if (Room)
                     _sealed[before.Id] = before;
-                if (before.Sequence == leaf.Sequence)
+                if (before.Sequence == sequence)
                     break;
             }
+            var leaf = Leaf.Parse(line.ToArray())!;
             if (Room && !_found.TryAdd(leaf.Id, leaf))
                 _repeated.Add(leaf);
         }

@@ -39,7 +39,7 @@ static class Prove
             await foreach (var stored in log.FindAsync("id = any($1)", [id], cancellation))
             {
                 var (signed, leaves) = ReadSealed(settings.FolderOf(service, option), trusted);
-                var hash = Leaf.Of(stored).Hash;
+                var hash = new LeafWriter().Hash(stored);
                 var index = leaves.FindIndex(leaf => leaf.AsSpan().SequenceEqual(hash));
                 return index >= 0
                     ? Proof.OfEvent(stored, leaves, index, signed)
@@ -66,7 +66,7 @@ static class Prove
         if (folder.CheckpointFiles is not [.., var newest])
             throw new AuditException($"Nothing is sealed in {folder.FullPath}.");
         var signed = SignedCheckpoint.Open(File.ReadAllText(newest), trusted);
-        var leaves = folder.Lines().Take(checked((int)signed.Checkpoint.Size)).Select(Leaf.HashOfLine).ToList();
+        var leaves = folder.Lines().Take(checked((int)signed.Checkpoint.Size)).Select(line => MerkleTree.HashOfLeaf(line)).ToList();
         var tree = new MerkleTree();
         leaves.ForEach(tree.Add);
         return tree.Root().AsSpan().SequenceEqual(signed.Checkpoint.Root)

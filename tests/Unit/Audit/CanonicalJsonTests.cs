@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using CsCheck;
 using Huzhu.Audit.Sealing;
 using Xunit;
@@ -54,6 +55,74 @@ public class CanonicalJsonTests
         Assert.NotEqual(CanonicalJson.Of("0.30000000000000003"u8.ToArray(), exactDigits: true), CanonicalJson.Of("0.30000000000000002"u8.ToArray(), exactDigits: true));
         Assert.Equal(CanonicalJson.Of("12.50"u8.ToArray(), exactDigits: true), CanonicalJson.Of("1.25e1"u8.ToArray(), exactDigits: true));
     }
+
+    /// <summary>However its members are ordered and its text and numbers are spelt.</summary>
+    [Fact]
+    public void a_value_has_one_form() => Gen.Select(Values, Gen.Int).Sample((value, seed) =>
+    {
+        var random = new Random(seed);
+        var (one, other) = (Spell(value, random), Spell(value, random));
+        var canonical = CanonicalJson.Of(Encoding.UTF8.GetBytes(one), exactDigits: true);
+        Assert.Equal(canonical, CanonicalJson.Of(Encoding.UTF8.GetBytes(other), exactDigits: true));
+        Assert.Equal(canonical, CanonicalJson.Of(canonical, exactDigits: true));
+        using var read = JsonDocument.Parse(canonical);
+        AssertSame(value, read.RootElement);
+    });
+
+    private static readonly Gen<string> Texts = Gen.OneOf(Gen.String[Gen.Char["ab\"\\\n\u0001é€\uFB33"], 0, 4], Gen.Const("\U0001F600"), Gen.Const("plain"));
+
+    private static readonly Gen<object?> Values = Gen.Recursive<object?>((depth, inner) =>
+    {
+        var leaf = Gen.OneOf(Texts.Select(text => (object?)text), Gen.Decimal[-1_000_000m, 1_000_000m].Select(number => (object?)number),
+            Gen.Int[-1000, 1000].Select(number => (object?)(decimal)number), Gen.Bool.Select(flag => (object?)flag), Gen.Const((object?)null));
+        return depth > 3 ? leaf : Gen.OneOf(leaf,
+            inner.List[0, 4].Select(items => (object?)items),
+            Gen.Dictionary(Texts, inner)[0, 6].Select(members => (object?)members));
+    });
+
+    private static string Spell(object? value, Random random) => value switch
+    {
+        null => "null",
+        bool flag => flag ? "true" : "false",
+        decimal number => number.ToString(CultureInfo.InvariantCulture) + (random.Next(2) == 0 ? "" : number == decimal.Truncate(number) && number.Scale == 0 ? ".00" : "0"),
+        string text => "\"" + string.Concat(text.EnumerateRunes().Select(letter => letter.Value is < 32 or '"' or '\\' || random.Next(3) == 0 ? string.Concat(letter.ToString().Select(unit => $"\\u{(int)unit:x4}")) : letter.ToString())) + "\"",
+        List<object?> items => $"[{string.Join(" , ", items.Select(item => Spell(item, random)))}]",
+        Dictionary<string, object?> members => $"{{{string.Join(",", members.OrderBy(_ => random.Next()).Select(member => $"{Spell(member.Key, random)}: {Spell(member.Value, random)}"))}}}",
+        _ => throw new InvalidOperationException(),
+    };
+
+    private static void AssertSame(object? value, JsonElement read)
+    {
+        switch (value)
+        {
+            case decimal number:
+                Assert.Equal(number, decimal.Parse(read.GetRawText(), NumberStyles.Float, CultureInfo.InvariantCulture));
+                break;
+            case string text:
+                Assert.Equal(text, read.GetString());
+                break;
+            case List<object?> items:
+                Assert.Equal(items.Count, read.GetArrayLength());
+                foreach (var (item, at) in items.Zip(read.EnumerateArray()))
+                    AssertSame(item, at);
+                break;
+            case Dictionary<string, object?> members:
+                Assert.Equal(members.Keys.Order(StringComparer.Ordinal), read.EnumerateObject().Select(member => member.Name));
+                foreach (var member in read.EnumerateObject())
+                    AssertSame(members[member.Name], member.Value);
+                break;
+            default:
+                Assert.Equal(Spell(value, Random.Shared), read.GetRawText());
+                break;
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{}{}")]
+    [InlineData("{\"a\":1,}")]
+    [InlineData("01")]
+    public void what_is_no_json_is_refused(string text) => Assert.ThrowsAny<JsonException>(() => CanonicalJson.Of(Encoding.UTF8.GetBytes(text)));
 
     private static string Canonical(string json) => Encoding.UTF8.GetString(CanonicalJson.Of(Encoding.UTF8.GetBytes(json)));
 }

@@ -76,9 +76,9 @@ public class VerificationTests
     public async Task lines_that_were_changed_along_with_the_log_are_not_believed()
     {
         var forged = At(15, row => row with { Type = "another" });
-        var result = await VerifyAsync(forged, lines: forged.Select(row => Leaf.Of(row).Line));
+        var result = await VerifyAsync(forged, lines: forged.Select(row => Line(row)));
         Assert.Equal(["checkpoint", "seal"], result.Findings.Select(finding => finding.Kind).Order());
-        result = await VerifyAsync(Log, lines: ["no line at all", .. Log.Skip(1).Select(row => Leaf.Of(row).Line)]);
+        result = await VerifyAsync(Log, lines: ["no line at all"u8.ToArray(), .. Log.Skip(1).Select(row => Line(row))]);
         Assert.Equal(["seal"], result.Findings.Select(finding => finding.Kind));
     }
 
@@ -141,24 +141,26 @@ public class VerificationTests
         Assert.NotEmpty((await VerifyAsync(rows, lines: [])).Findings);
     }
 
-    private static Task<VerificationResult> VerifyAsync(List<StoredEvent> rows, IEnumerable<string>? lines = null)
+    private static Task<VerificationResult> VerifyAsync(List<StoredEvent> rows, IEnumerable<byte[]>? lines = null)
     {
         var (written, checkpoints) = Seal();
         return Verification.RunAsync(Async(rows), lines ?? written, checkpoints, null, default);
     }
 
-    private static (List<string> Lines, List<Checkpoint> Checkpoints) Seal()
+    private static (List<byte[]> Lines, List<Checkpoint> Checkpoints) Seal()
     {
-        var (lines, checkpoints, tree) = (new List<string>(), new List<Checkpoint>(), new MerkleTree());
+        var (lines, checkpoints, tree) = (new List<byte[]>(), new List<Checkpoint>(), new MerkleTree());
         foreach (var row in Log)
         {
-            lines.Add(Leaf.Of(row).Line);
-            tree.Add(Leaf.HashOfLine(lines[^1]));
+            lines.Add(Line(row));
+            tree.Add(MerkleTree.HashOfLeaf(lines[^1]));
             if (row.Sequence % 10 == 0)
                 checkpoints.Add(new Checkpoint("test/log", tree.Size, tree.Root(), row.Sequence));
         }
         return (lines, checkpoints);
     }
+
+    private static byte[] Line(StoredEvent row) => new LeafWriter().Write(row).ToArray();
 
     private static List<StoredEvent> At(long sequence, Func<StoredEvent, StoredEvent> change) => [.. Log.Select(row => row.Sequence == sequence ? change(row) : row)];
 
