@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Huzhu.Audit.Serving;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Hosting;
 
 namespace Huzhu.Audit.Verbs;
 
