@@ -11,6 +11,8 @@ public sealed record LocalDeploymentOptions
 
     /// <summary>Settings for all services, as environment variables.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    /// <summary>The pages too, with the district of the scenario on their maps.</summary>
+    public bool Console { get; init; }
     /// <summary>Seal the logs beside the services, as soon as so many events are new; 0: do not.</summary>
     public int SealedEvery { get; init; }
     public Narrator Narrator { get; init; } = Narrator.Silent;
@@ -40,7 +42,8 @@ public sealed class LocalDeployment : IAsyncDisposable
         var infrastructure = await BuildAndStartServersAsync(options, repository, cancellation);
         try
         {
-            var what = options.Replicas == 1 ? "Starting the four services" : $"Starting the four services, {options.Replicas} of each";
+            var which = options.Console ? "the four services and the console" : "the four services";
+            var what = options.Replicas == 1 ? $"Starting {which}" : $"Starting {which}, {options.Replicas} of each";
             return await options.Narrator.DuringAsync(what, async _ =>
             {
                 var poolSize = Math.Max(5, ConnectionsInAll / (Repository.ServiceNames.Count * options.Replicas));
@@ -54,6 +57,8 @@ public sealed class LocalDeployment : IAsyncDisposable
                     {
                         Databases = databases,
                         AmqpUri = infrastructure.RabbitMq.AmqpUri(),
+                        Services = options.Console ? [.. Repository.ServiceNames, Repository.Console] : Repository.ServiceNames,
+                        District = options.Console ? Scenarios.WDistrict.OutlinesAsGeoJson() : null,
                         Replicas = options.Replicas,
                         Environment = options.Environment,
                     },
@@ -98,7 +103,7 @@ public sealed class LocalDeployment : IAsyncDisposable
     }
 
     static LocalDescription Describe(LocalInfrastructure infrastructure, ServiceHost services) => new(
-        Repository.ServiceNames.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
+        services.Options.Services.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
         new(infrastructure.RabbitMq.AmqpUri(), infrastructure.RabbitMq.ManagementUri.TrimEnd('/')),
         services.Options.Databases,
         new Dictionary<string, string>
