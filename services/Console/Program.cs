@@ -1,7 +1,9 @@
 using Huzhu.ServiceDefaults;
 using Huzhu.Web.Apis;
+using Huzhu.Web.Auditor;
 using Huzhu.Web.CallTaker;
 using Huzhu.Web.Layout;
+using Huzhu.Web.Operations;
 using Huzhu.Web.SignIn;
 
 var builder = WebApplication.CreateBuilder(args);
@@ -16,5 +18,7 @@ var app = builder.Build();
 app.UsePages();
 app.MapSignIn();
 app.MapCallTaker();
+app.MapBoard();
+app.MapAuditor();
 app.MapPages();
 app.Run();

@@ -57,7 +57,8 @@ public sealed class LocalDeployment : IAsyncDisposable
                     {
                         Databases = databases,
                         AmqpUri = infrastructure.RabbitMq.AmqpUri(),
-                        Services = options.Console ? [.. Repository.ServiceNames, Repository.Console] : Repository.ServiceNames,
+                        Services = options.Console ? [.. Repository.ServiceNames, Repository.Audit, Repository.Console] : Repository.ServiceNames,
+                        Audit = options.Console ? await AuditProgram.SettingsAsync(repository, infrastructure.Run.Id, databases, cancellation) : null,
                         District = options.Console ? Scenarios.WDistrict.OutlinesAsGeoJson() : null,
                         Replicas = options.Replicas,
                         Environment = options.Environment,
@@ -84,7 +85,7 @@ public sealed class LocalDeployment : IAsyncDisposable
         var starting = LocalInfrastructure.StartAsync(options.Kind, options.Narrator.Beside(), repository, both.Token);
         try
         {
-            await (options.SealedEvery > 0 ? Builds.Audit : Builds.Services).EnsureAsync(repository, options.Narrator, both.Token);
+            await Builds.Services.EnsureAsync(repository, options.Narrator, both.Token);
         }
         catch
         {

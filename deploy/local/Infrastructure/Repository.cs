@@ -9,6 +9,9 @@ public sealed record Repository(string Root)
     /// <summary>The pages, on the public interfaces of the others. It has no log and no database.</summary>
     public const string Console = "console";
 
+    /// <summary>Reads the logs of the services; it answers over HTTP too, for the pages.</summary>
+    public const string Audit = "audit";
+
     public string LocalFolder => Path.Combine(Root, ".local");
     public string RunsFolder => Path.Combine(LocalFolder, "runs");
     public string DescriptionFile => Path.Combine(LocalFolder, "huzhu.json");

@@ -15,6 +15,9 @@ public sealed record ServiceHostOptions
     /// <summary>The outlines of the district for its maps, as GeoJSON; null: none are known.</summary>
     public string? District { get; init; }
 
+    /// <summary>Where the audit finds the logs and what was sealed; null: it is not among the services.</summary>
+    public IReadOnlyDictionary<string, string?>? Audit { get; init; }
+
     /// <summary>Processes of every service.</summary>
     public int Replicas { get; init; } = 1;
 
@@ -135,6 +138,9 @@ public sealed class ServiceHost : IAsyncDisposable
         };
         if (options.Databases.TryGetValue(service, out var database))
             (settings["ConnectionStrings__EventStore"], settings["ConnectionStrings__Broker"]) = (database, options.AmqpUri);
+        if (service is Repository.Audit)
+            foreach (var (key, value) in options.Audit ?? new Dictionary<string, string?>())
+                settings[key] = value!;
         if (service is Repository.Console) settings["Console__CookieKey"] = options.Keys.Cookies;
         if (options.District is not null && service is ("requests" or Repository.Console)) settings["Places__SubDistrictsFile"] = DistrictFileOf(run);
         if (service is "notifications" && addressOf(Repository.Console) is { } console) settings["Console__PublicUrl"] = console.AbsoluteUri.TrimEnd('/');
@@ -148,7 +154,7 @@ public sealed class ServiceHost : IAsyncDisposable
             settings["Channels__Webhook__AllowedPrivateHosts__0"] = "127.0.0.1";
             PrivateFiles.CreateFolder(FileChannelFolderOf(run));
         }
-        IEnumerable<string> asked = service switch { "notifications" => Repository.ServiceNames.Where(other => other != service), "requests" => ["notifications"], Repository.Console => Repository.ServiceNames, _ => [] };
+        IEnumerable<string> asked = service switch { "notifications" => Repository.ServiceNames.Where(other => other != service), "requests" => ["notifications"], Repository.Console => [.. Repository.ServiceNames, Repository.Audit], _ => [] };
         foreach (var other in asked)
             if (addressOf(other) is { } found)
                 settings[$"Services__{Repository.ProjectName(other)}"] = found.AbsoluteUri.TrimEnd('/');

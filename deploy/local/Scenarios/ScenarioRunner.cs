@@ -103,7 +103,7 @@ public sealed class ScenarioRunner
 
     async Task<Report> RunAsync(string acceptedFile, CancellationToken cancellation)
     {
-        await Builds.Audit.EnsureAsync(Repository.Find(), _narrator, cancellation);
+        await Builds.Services.EnsureAsync(Repository.Find(), _narrator, cancellation);
         var whole = Stopwatch.StartNew();
         await using var coordinators = _coordinators = await Coordinators.StartAsync(_scenario, _agenda, _calls, _accepted, _book, cancellation);
         await using var deployment = _deployment = await LocalDeployment.StartAsync(new LocalDeploymentOptions

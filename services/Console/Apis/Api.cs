@@ -47,7 +47,7 @@ public abstract class Api(HttpClient http)
         using var request = new HttpRequestMessage(method, path);
         request.Options.Set(WithoutToken, withoutToken);
         if (body is not null)
-            request.Content = JsonContent.Create(body, body.GetType(), options: Json);
+            request.Content = body as HttpContent ?? JsonContent.Create(body, body.GetType(), options: Json);
         if (idempotencyKey is not null)
             request.Headers.TryAddWithoutValidation("Idempotency-Key", $"\"{idempotencyKey}\"");
         try
@@ -100,10 +100,22 @@ public static class ApiSetup
         Add<MatchingApi>("Services:Matching");
         Add<GroupsApi>("Services:Groups");
         Add<NotificationsApi>("Services:Notifications");
-
-        void Add<T>(string key) where T : Api
+        Add<Operator.MatchingDesk>("Services:Matching");
+        Add<Operator.RequestsDesk>("Services:Requests");
+        Add<Operator.GroupsDesk>("Services:Groups");
+        // Where no audit answers over HTTP, its pages say so; all others do without it.
+        Add<Auditor.AuditApi>("Services:Audit", otherwise: new Uri("http://audit.invalid"));
+        builder.Services.AddSingleton<Operator.Names>();
+        // A stream has no end that could be waited for.
+        builder.Services.AddHttpClient<Operations.BoardStream>(http =>
         {
-            var address = ServiceAddress.Read(builder.Configuration, key);
+            http.BaseAddress = ServiceAddress.Read(builder.Configuration, "Services:Matching");
+            http.Timeout = Timeout.InfiniteTimeSpan;
+        }).AddHttpMessageHandler<UserTokenHandler>();
+
+        void Add<T>(string key, Uri? otherwise = null) where T : Api
+        {
+            var address = otherwise is not null && builder.Configuration[key] is not { Length: > 0 } ? otherwise : ServiceAddress.Read(builder.Configuration, key);
             var client = builder.Services.AddHttpClient<T>(http => http.BaseAddress = address);
             client.AddHuzhuResilience();
             // Handlers are made once and kept; which user asks is read at every call.

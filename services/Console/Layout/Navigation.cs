@@ -13,7 +13,7 @@ public sealed record Navigation(string Section, string Path, string Text, params
         new("/calls", "/calls/new", "nav.calls", ServiceDefaults.Roles.Intake, ServiceDefaults.Roles.Operator),
         new("/operator", "/operator", "nav.operator", ServiceDefaults.Roles.Operator),
         new("/board", "/board", "nav.board", ServiceDefaults.Roles.Operator, ServiceDefaults.Roles.Auditor),
-        new("/audit", "/audit", "nav.audit", ServiceDefaults.Roles.Auditor, ServiceDefaults.Roles.Operator),
+        new("/audit", "/audit", "nav.audit", ServiceDefaults.Roles.Auditor),
     ];
 
     public static IEnumerable<Navigation> For(ClaimsPrincipal user) => All.Where(entry => entry.Roles.Any(user.IsInRole));

@@ -17,7 +17,7 @@ public sealed class ConsoleTests(HuzhuFixture fixture, Browser browser) : IClass
         foreach (var (role, pages) in new Dictionary<string, string[]>
         {
             ["intake"] = ["/calls/new"],
-            ["operator"] = ["/calls/new", "/operator", "/board", "/audit"],
+            ["operator"] = ["/calls/new", "/operator", "/board"],
             ["auditor"] = ["/board", "/audit"],
             ["coordinator"] = [],
         })
