@@ -47,7 +47,10 @@ public sealed record Candidate(
 
 public sealed record ClosurePreview(
     DateTimeOffset At, IReadOnlyList<ClosingProvider> Providers, int Taken, int Rehearsed, int Offered, IReadOnlyDictionary<string, int> Waiting,
-    double? DistanceMetres, InsideArea? Inside, IReadOnlyList<MovedNeed> Moves);
+    double? DistanceMetres, InsideArea? Inside, IReadOnlyList<MovedNeed> Moves)
+{
+    public IEnumerable<Guid> Named => [.. Providers.Select(provider => provider.ResponderId), .. Moves.Select(move => move.From), .. Moves.Select(move => move.To).OfType<Guid>()];
+}
 
 public sealed record ClosingProvider(Guid ResponderId, int Sites, int ClosedSites, bool Closes, int Held);
 public sealed record InsideArea(IReadOnlyDictionary<string, int> Needs, IReadOnlyDictionary<string, int> NeedsByUrgency, int Groups, int FreePlaces);

@@ -7,13 +7,16 @@ public sealed class Names(TimeProvider time)
 {
     private const int MaxPages = 50;
     private static readonly TimeSpan KeptFor = TimeSpan.FromMinutes(5);
+    /// <summary>An id that is not known may be of somebody who has just registered, or of nobody: asked for again only so often.</summary>
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
     private volatile IReadOnlyDictionary<Guid, DirectoryEntry> _known = new Dictionary<Guid, DirectoryEntry>();
     private DateTimeOffset _readAt = DateTimeOffset.MinValue;
 
-    /// <summary>The directory as it is known; where it cannot be read, what was known before.</summary>
-    public async Task<IReadOnlyDictionary<Guid, DirectoryEntry>> AllAsync(GroupsDesk groups, CancellationToken cancellation)
+    /// <summary>The directory, with these in it if they are listed; where it cannot be read, what was known before.</summary>
+    public async Task<IReadOnlyDictionary<Guid, DirectoryEntry>> WithAsync(GroupsDesk groups, IEnumerable<Guid> ids, CancellationToken cancellation)
     {
-        if (time.GetUtcNow() - _readAt < KeptFor && _known.Count > 0)
+        var age = time.GetUtcNow() - _readAt;
+        if (age < AskAgain || age < KeptFor && ids.All(_known.ContainsKey))
             return _known;
         var entries = new Dictionary<Guid, DirectoryEntry>();
         foreach (var kind in Enum.GetValues<ResponderKind>())

@@ -8,6 +8,9 @@
     return { need: of('--focus'), chosen: of('--good'), can: of('--accent'), out: of('--muted'), warn: of('--warn'), bad: of('--bad'), line: of('--line'), ink: of('--ink') };
   };
 
+  // A name is somebody's words: text, never markup.
+  const words = text => Object.assign(document.createElement('span'), { textContent: text });
+
   function rowsOf(id) {
     return [...document.querySelectorAll(`#${id} [data-lat]`)].map(row => ({
       row, lat: Number(row.dataset.lat), lon: Number(row.dataset.lon), label: row.dataset.label, tone: row.dataset.tone || 'can', size: Number(row.dataset.size || 0),
@@ -23,7 +26,7 @@
     const colour = colours();
     const district = L.geoJSON(outlines, {
       interactive: false, style: { color: colour.out, weight: 1.5, fillColor: colour.line, fillOpacity: .12 },
-      onEachFeature: (feature, layer) => layer.bindTooltip(feature.properties.name, { permanent: true, direction: 'center', className: 'place-name' }),
+      onEachFeature: (feature, layer) => layer.bindTooltip(words(feature.properties.name), { permanent: true, direction: 'center', className: 'place-name' }),
     }).addTo(map);
     const marks = L.layerGroup().addTo(map);
     let seen = false;
@@ -44,7 +47,7 @@
               radius: one.tone === 'chosen' ? 10 : 6 + Math.min(24, Math.sqrt(one.size) * 4), color: colour[one.tone], weight: one.tone === 'out' ? 1.5 : 2.5,
               dashArray: one.tone === 'out' ? '3 3' : null, fillColor: colour[one.tone], fillOpacity: one.tone === 'out' ? .08 : .45,
             });
-        shape.bindTooltip(one.label).addTo(marks);
+        shape.bindTooltip(words(one.label)).addTo(marks);
       }
       if (!seen) {
         const bounds = rows.length > 0 && !frame.dataset.draw ? L.latLngBounds(rows.map(one => [one.lat, one.lon])) : L.latLngBounds([]);
