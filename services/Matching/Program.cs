@@ -1,6 +1,7 @@
 using Huzhu.Matching;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Features;
+using Huzhu.Matching.Operations;
 using Huzhu.ServiceDefaults;
 using MassTransit;
 
@@ -31,4 +32,7 @@ app.MapAnswers();
 app.MapBacklog();
 app.MapResponders();
 app.MapPolicy();
+app.MapAssignments();
+PreviewClosure.Map(app);
+BoardFeed.Map(app);
 await app.RunHuzhuAsync(args);

@@ -1,5 +1,6 @@
 using Huzhu.Matching.Deciding;
 using Huzhu.Matching.Features;
+using Huzhu.Matching.Operations;
 using Huzhu.ServiceDefaults;
 using JasperFx.Events.Projections;
 using Marten;
@@ -26,6 +27,10 @@ public static class Setup
         services.AddSingleton<Log>();
         services.AddSingleton<Sweeps>();
         services.AddSingleton<OfferDesk>();
+        services.AddSingleton<PreviewClosure>();
+        services.AddSingleton<QueueDepths>();
+        services.AddSingleton<BoardReader>();
+        services.AddSingleton<BoardFeed>();
         services.AddSingleton<DecisionLoop>();
         // Before the bus, so that it stops after it: what is being consumed can still be committed.
         services.AddHostedService(provider => provider.GetRequiredService<DecisionLoop>());

@@ -34,6 +34,7 @@ ConfirmRequest.Map(app);
 DisputeRequest.Map(app);
 ReopenRequest.Map(app);
 RaiseConcern.Map(app);
+ReleaseHold.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
 app.MapPeople();

@@ -64,7 +64,13 @@ public static class Security
         });
         builder.Services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+        return builder.AddHuzhuLimits();
+    }
 
+    /// <summary>How much one client may ask, and how large a body may be.</summary>
+    public static IHostApplicationBuilder AddHuzhuLimits(this IHostApplicationBuilder builder)
+    {
+        var configuration = builder.Configuration;
         var requestsPerSecond = configuration.GetValue("Limits:RequestsPerSecond", 200);
         builder.Services.AddRateLimiter(options =>
         {

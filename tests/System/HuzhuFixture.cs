@@ -9,15 +9,18 @@ public class HuzhuFixture : IAsyncLifetime
     protected virtual int Replicas => 1;
     protected virtual IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000" };
 
+    /// <summary>Whether the console runs too.</summary>
+    protected virtual bool Console => true;
+
     public LocalDeployment Huzhu { get; private set; } = null!;
 
     public async ValueTask InitializeAsync() =>
-        Huzhu = await LocalDeployment.StartAsync(new LocalDeploymentOptions { Kind = "system-test", Replicas = Replicas, Environment = Environment });
+        Huzhu = await LocalDeployment.StartAsync(new LocalDeploymentOptions { Kind = "system-test", Replicas = Replicas, Console = Console, Environment = Environment });
 
     public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
 }
 
-/// <summary>One running Huzhu for all that integrators do to it.</summary>
+/// <summary>One running Huzhu for all that integrators do to it, and for those who see it through the console.</summary>
 [CollectionDefinition(Name)]
 public sealed class IntegratorsCollection : ICollectionFixture<HuzhuFixture>
 {
@@ -27,4 +30,5 @@ public sealed class IntegratorsCollection : ICollectionFixture<HuzhuFixture>
 public sealed class TwoReplicas : HuzhuFixture
 {
     protected override int Replicas => 2;
+    protected override bool Console => false;
 }

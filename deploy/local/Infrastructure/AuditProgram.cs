@@ -28,10 +28,10 @@ public static class AuditProgram
     /// <summary>Seals the logs of what runs, for as long as it runs: every minute, and as soon as so many events are new.</summary>
     public static async Task KeepSealingAsync(Repository repository, RunFolder run, IReadOnlyDictionary<string, string> databases, int events, CancellationToken cancellation) =>
         run.Start(new ChildStart(
-            "audit", DotNet.Program,
+            "audit-seal", DotNet.Program,
             [repository.ServiceAssembly("audit"), "seal", "--every", "60", "--events", $"{events}"],
             await SettingsAsync(repository, run.Id, databases, cancellation),
-            Path.Combine(run.LogsFolder, "audit.log")));
+            Path.Combine(run.LogsFolder, "audit-seal.log")));
 
     /// <summary>Removes what was sealed of runs whose logs are gone, but for the newest: somebody may still want to look at it.</summary>
     static void Forget(Repository repository, string run)

@@ -105,11 +105,7 @@ public static class Builds
     public static readonly IReadOnlyList<string> Suites = ["Unit", "Integration", "System"];
 
     public static readonly Build Services = new(
-        "services", "deploy/local/Services.slnf", ["services"], repository => Repository.ServiceNames.Select(repository.ServiceAssembly));
-
-    /// <summary>It reads the logs with the services' own code, so it is as old or as new as they are.</summary>
-    public static readonly Build Audit = new(
-        "audit", "services/Audit/Audit.csproj", ["services"], repository => [repository.ServiceAssembly("audit")], Services);
+        "services", "deploy/local/Services.slnf", ["services"], repository => Repository.ServiceNames.Concat([Repository.Console, Repository.Audit]).Select(repository.ServiceAssembly));
 
     public static readonly Build AllTests = new(
         "tests", "deploy/local/Tests.slnf", ["services", "tests", "deploy/local"], repository => Suites.Select(repository.TestAssembly), Services);

@@ -11,6 +11,8 @@ public sealed record LocalDeploymentOptions
 
     /// <summary>Settings for all services, as environment variables.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    /// <summary>The pages too, with the district of the scenario on their maps.</summary>
+    public bool Console { get; init; }
     /// <summary>Seal the logs beside the services, as soon as so many events are new; 0: do not.</summary>
     public int SealedEvery { get; init; }
     public Narrator Narrator { get; init; } = Narrator.Silent;
@@ -40,7 +42,8 @@ public sealed class LocalDeployment : IAsyncDisposable
         var infrastructure = await BuildAndStartServersAsync(options, repository, cancellation);
         try
         {
-            var what = options.Replicas == 1 ? "Starting the four services" : $"Starting the four services, {options.Replicas} of each";
+            var which = options.Console ? "the four services and the console" : "the four services";
+            var what = options.Replicas == 1 ? $"Starting {which}" : $"Starting {which}, {options.Replicas} of each";
             return await options.Narrator.DuringAsync(what, async _ =>
             {
                 var poolSize = Math.Max(5, ConnectionsInAll / (Repository.ServiceNames.Count * options.Replicas));
@@ -54,6 +57,9 @@ public sealed class LocalDeployment : IAsyncDisposable
                     {
                         Databases = databases,
                         AmqpUri = infrastructure.RabbitMq.AmqpUri(),
+                        Services = options.Console ? [.. Repository.ServiceNames, Repository.Audit, Repository.Console] : Repository.ServiceNames,
+                        Audit = options.Console ? await AuditProgram.SettingsAsync(repository, infrastructure.Run.Id, databases, cancellation) : null,
+                        District = options.Console ? Scenarios.WDistrict.OutlinesAsGeoJson() : null,
                         Replicas = options.Replicas,
                         Environment = options.Environment,
                     },
@@ -79,7 +85,7 @@ public sealed class LocalDeployment : IAsyncDisposable
         var starting = LocalInfrastructure.StartAsync(options.Kind, options.Narrator.Beside(), repository, both.Token);
         try
         {
-            await (options.SealedEvery > 0 ? Builds.Audit : Builds.Services).EnsureAsync(repository, options.Narrator, both.Token);
+            await Builds.Services.EnsureAsync(repository, options.Narrator, both.Token);
         }
         catch
         {
@@ -98,7 +104,7 @@ public sealed class LocalDeployment : IAsyncDisposable
     }
 
     static LocalDescription Describe(LocalInfrastructure infrastructure, ServiceHost services) => new(
-        Repository.ServiceNames.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
+        services.Options.Services.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
         new(infrastructure.RabbitMq.AmqpUri(), infrastructure.RabbitMq.ManagementUri.TrimEnd('/')),
         services.Options.Databases,
         new Dictionary<string, string>

@@ -80,6 +80,15 @@ public static partial class Provisioning
         return new(node, npm);
     }
 
+    /// <summary>Chromium, for the tests that walk through the console as people do.</summary>
+    public static async Task<string> FindOrInstallChromiumAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        string? Find() => Tool.Find("chromium") ?? Tool.Find("chromium-browser") ?? Tool.Find("google-chrome");
+        // With letters of Chinese: a picture of the pages would show boxes without.
+        await InstallAsync(repository, narrator, () => Find() is null ? ["chromium", "fonts-noto-cjk"] : [], "or put chromium on PATH", cancellation);
+        return Find() ?? throw new MissingRequirementException("Chromium was not found on PATH after the installation.");
+    }
+
     /// <summary>A Python that has the library Pika, for the samples of the documentation.</summary>
     public static async Task<string> FindOrInstallPikaAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
     {

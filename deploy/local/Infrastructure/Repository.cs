@@ -3,7 +3,14 @@ namespace Huzhu.Local.Infrastructure;
 /// <summary>The clone that this program was built in: everything it makes lies in its folder <c>.local</c>.</summary>
 public sealed record Repository(string Root)
 {
+    /// <summary>The services that have a log of their own.</summary>
     public static readonly IReadOnlyList<string> ServiceNames = ["requests", "groups", "matching", "notifications"];
+
+    /// <summary>The pages, on the public interfaces of the others. It has no log and no database.</summary>
+    public const string Console = "console";
+
+    /// <summary>Reads the logs of the services; it answers over HTTP too, for the pages.</summary>
+    public const string Audit = "audit";
 
     public string LocalFolder => Path.Combine(Root, ".local");
     public string RunsFolder => Path.Combine(LocalFolder, "runs");

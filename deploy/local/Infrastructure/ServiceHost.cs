@@ -4,13 +4,19 @@ namespace Huzhu.Local.Infrastructure;
 
 public sealed record ServiceHostOptions
 {
-    /// <summary>An Npgsql connection string for each service, by its name.</summary>
+    /// <summary>An Npgsql connection string for each service that has a log, by its name.</summary>
     public required IReadOnlyDictionary<string, string> Databases { get; init; }
     public required string AmqpUri { get; init; }
     public ServiceKeys Keys { get; init; } = ServiceKeys.Random();
 
     /// <summary>Which services, all four by default.</summary>
     public IReadOnlyList<string> Services { get; init; } = Repository.ServiceNames;
+
+    /// <summary>The outlines of the district for its maps, as GeoJSON; null: none are known.</summary>
+    public string? District { get; init; }
+
+    /// <summary>Where the audit finds the logs and what was sealed; null: it is not among the services.</summary>
+    public IReadOnlyDictionary<string, string?>? Audit { get; init; }
 
     /// <summary>Processes of every service.</summary>
     public int Replicas { get; init; } = 1;
@@ -64,6 +70,7 @@ public sealed class ServiceHost : IAsyncDisposable
             var processes = new List<ServiceProcess>();
             try
             {
+                if (options.District is { } district) await File.WriteAllTextAsync(DistrictFileOf(run), district, cancellation);
                 var addresses = Enumerable.Range(1, options.Replicas)
                     .SelectMany(replica => options.Services.Select(service => (service, replica)))
                     .ToDictionary(key => key, _ => new Uri($"http://127.0.0.1:{FreePorts.Next()}"));
@@ -111,13 +118,13 @@ public sealed class ServiceHost : IAsyncDisposable
 
     static string FileChannelFolderOf(RunFolder run) => Path.Combine(run.FullPath, "messages");
 
+    static string DistrictFileOf(RunFolder run) => Path.Combine(run.FullPath, "district.json");
+
     static Dictionary<string, string?> EnvironmentOf(
         string service, Uri address, Func<string, Uri?> addressOf, RunFolder run, ServiceHostOptions options)
     {
         var settings = new Dictionary<string, string>
         {
-            ["ConnectionStrings__EventStore"] = options.Databases[service],
-            ["ConnectionStrings__Broker"] = options.AmqpUri,
             ["Auth__Development__SigningKey"] = options.Keys.Signing,
             ["Logging__LogLevel__Default"] = "Warning",
             ["DOTNET_gcServer"] = "0",
@@ -129,6 +136,14 @@ public sealed class ServiceHost : IAsyncDisposable
             // The least size of the youngest generation, 64 MB, so that it is collected less often. Hexadecimal, as all numbers here.
             ["DOTNET_GCgen0size"] = "4000000",
         };
+        if (options.Databases.TryGetValue(service, out var database))
+            (settings["ConnectionStrings__EventStore"], settings["ConnectionStrings__Broker"]) = (database, options.AmqpUri);
+        if (service is Repository.Audit)
+            foreach (var (key, value) in options.Audit ?? new Dictionary<string, string?>())
+                settings[key] = value!;
+        if (service is Repository.Console) settings["Console__CookieKey"] = options.Keys.Cookies;
+        if (options.District is not null && service is ("requests" or Repository.Console)) settings["Places__SubDistrictsFile"] = DistrictFileOf(run);
+        if (service is "notifications" && addressOf(Repository.Console) is { } console) settings["Console__PublicUrl"] = console.AbsoluteUri.TrimEnd('/');
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
         // In the run's own folder: it holds words of people.
         if (service is "requests") settings["Channels__SpoolFolder"] = Path.Combine(run.FullPath, "spool");
@@ -139,7 +154,7 @@ public sealed class ServiceHost : IAsyncDisposable
             settings["Channels__Webhook__AllowedPrivateHosts__0"] = "127.0.0.1";
             PrivateFiles.CreateFolder(FileChannelFolderOf(run));
         }
-        IEnumerable<string> asked = service switch { "notifications" => Repository.ServiceNames.Where(other => other != service), "requests" => ["notifications"], _ => [] };
+        IEnumerable<string> asked = service switch { "notifications" => Repository.ServiceNames.Where(other => other != service), "requests" => ["notifications"], Repository.Console => [.. Repository.ServiceNames, Repository.Audit], _ => [] };
         foreach (var other in asked)
             if (addressOf(other) is { } found)
                 settings[$"Services__{Repository.ProjectName(other)}"] = found.AbsoluteUri.TrimEnd('/');

@@ -24,7 +24,7 @@ public sealed class ServiceProcess
         _process = run.Start(start);
     }
 
-    /// <summary>"requests", "groups", "matching" or "notifications".</summary>
+    /// <summary>"requests", "groups", "matching", "notifications", "console" or "audit".</summary>
     public string Service { get; }
 
     /// <summary>1 for the first.</summary>
@@ -47,7 +47,7 @@ public sealed class ServiceProcess
         return new ServiceProcess(run, service, replica, baseAddress, new ChildStart(
             name,
             DotNet.Program,
-            [assembly],
+            service is Repository.Audit ? [assembly, "serve"] : [assembly],
             environment,
             Path.Combine(run.LogsFolder, $"{name}.log"),
             // appsettings.json is looked for in the working folder.

@@ -71,7 +71,7 @@ public sealed class ScenarioRunner
         var page = ReportWriter.Write(report, options.Out);
         Tell(report, page);
         if (options.Open)
-            Open(page, narrator);
+            Open(page.FullName, narrator);
         return report.Invariants.All(invariant => invariant.Holds) ? ExitCodes.Ok : ExitCodes.Failed;
     }
 
@@ -103,7 +103,7 @@ public sealed class ScenarioRunner
 
     async Task<Report> RunAsync(string acceptedFile, CancellationToken cancellation)
     {
-        await Builds.Audit.EnsureAsync(Repository.Find(), _narrator, cancellation);
+        await Builds.Services.EnsureAsync(Repository.Find(), _narrator, cancellation);
         var whole = Stopwatch.StartNew();
         await using var coordinators = _coordinators = await Coordinators.StartAsync(_scenario, _agenda, _calls, _accepted, _book, cancellation);
         await using var deployment = _deployment = await LocalDeployment.StartAsync(new LocalDeploymentOptions
@@ -112,12 +112,19 @@ public sealed class ScenarioRunner
             Narrator = _narrator,
             // Rarely: it shares the machine with what is measured.
             SealedEvery = 20_000,
+            Console = _options.Open,
             Environment = new Dictionary<string, string>
             {
                 ["Limits__RequestsPerSecond"] = "100000",
                 ["Channels__Webhook__DefaultSecret"] = coordinators.CallersSecret,
             },
         }, cancellation);
+        if (_options.Open)
+        {
+            var console = deployment.Description.Services[Repository.Console];
+            _narrator.Say($"The console, while it runs: {console}");
+            Open(console, _narrator);
+        }
         try
         {
             _operator = deployment.Services.Token("demo-operator", ["operator"]);
@@ -379,15 +386,15 @@ public sealed class ScenarioRunner
         Console.WriteLine("The logs are kept until the next demo: ./huzhu audit --help says what they can be asked.");
     }
 
-    static void Open(FileInfo page, Narrator narrator)
+    static void Open(string page, Narrator narrator)
     {
         try
         {
-            using var opener = Process.Start(new ProcessStartInfo("xdg-open", [page.FullName]) { RedirectStandardError = true, RedirectStandardOutput = true });
+            using var opener = Process.Start(new ProcessStartInfo("xdg-open", [page]) { RedirectStandardError = true, RedirectStandardOutput = true });
         }
         catch (System.ComponentModel.Win32Exception)
         {
-            narrator.Say("--open needs xdg-open, which is not on this machine; open the report by hand.");
+            narrator.Say($"--open needs xdg-open, which is not on this machine; open it by hand: {page}");
         }
     }
 

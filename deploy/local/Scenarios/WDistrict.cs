@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Huzhu.Contracts;
 
 namespace Huzhu.Local.Scenarios;
@@ -101,6 +102,22 @@ public static class WDistrict
             Calibrate(groups, providers),
             []);
     }
+
+    /// <summary>The outlines of the sub-districts, as a GeoJSON FeatureCollection of polygons with a name.</summary>
+    public static string OutlinesAsGeoJson() => JsonSerializer.Serialize(new
+    {
+        type = "FeatureCollection",
+        features = Centres.Select(centre =>
+        {
+            var ring = Cell(centre);
+            return new
+            {
+                type = "Feature",
+                properties = new { name = centre.Name },
+                geometry = new { type = "Polygon", coordinates = new[] { ring.Append(ring[0]).Select(point => new[] { point.Longitude, point.Latitude }) } },
+            };
+        }),
+    });
 
     static List<GeoPoint> Cell((string Name, double Latitude, double Longitude, double Population) mine)
     {

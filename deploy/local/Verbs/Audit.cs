@@ -47,7 +47,7 @@ static class Audit
         var repository = Repository.Find();
         // Standard output is the audit's: it writes proofs and JSON to it.
         var narrator = Narrator.ToError();
-        await Builds.Audit.EnsureAsync(repository, narrator, cancellation);
+        await Builds.Services.EnsureAsync(repository, narrator, cancellation);
         await using var run = await RunFolder.CreateAsync(repository, "audit");
 
         // What needs no database gets none.

@@ -9,7 +9,7 @@ namespace Huzhu.Local.Verbs;
 /// <param name="Out">Where report.json and report.html go; it may not exist yet.</param>
 /// <param name="Size">Number of needs; null leaves it to the scenario.</param>
 /// <param name="Chaos">Kill each service once, in the middle.</param>
-/// <param name="Open">Show the report in a browser at the end.</param>
+/// <param name="Open">Show the console in a browser while it runs, and the report at the end.</param>
 public sealed record DemoOptions(
     string Scenario, FileInfo? Needs, FileInfo? Services, DirectoryInfo Out, int Seed, int? Size, bool Chaos, bool Open);
 
@@ -43,7 +43,7 @@ static class Demo
                 result.AddError($"--size takes a number above 0, not {value}");
         });
         var chaos = new Option<bool>("--chaos") { Description = "Kill every service once while it runs, with kill -9; the story takes twice as long." };
-        var open = new Option<bool>("--open") { Description = "Open report.html at the end." };
+        var open = new Option<bool>("--open") { Description = "Open the console while it runs, and report.html at the end." };
 
         var command = new Verb(
             "demo",

@@ -24,11 +24,11 @@ static class Up
         });
         var command = new Verb(
             "up",
-            "Starts the servers and the four services.",
+            "Starts the servers, the four services and the console.",
             """
-            Starts PostgreSQL, RabbitMQ and the services on free ports of 127.0.0.1, with new, empty databases, and
-            writes addresses, connection strings and tokens to .local/huzhu.json. Without --detach it stays until
-            Ctrl-C and then stops everything. The data does not outlive the run.
+            Starts PostgreSQL, RabbitMQ, the services and the console on free ports of 127.0.0.1, with new, empty
+            databases, and writes addresses, connection strings and tokens to .local/huzhu.json. Without --detach it
+            stays until Ctrl-C and then stops everything. The data does not outlive the run.
 
             Environment variables reach the services as .NET configuration (docs/operations/configuration.md):
               Limits__RequestsPerSecond=1000 ./huzhu up
@@ -58,7 +58,7 @@ static class Up
         File.Delete(repository.DescriptionFile);
 
         var deployment = await LocalDeployment.StartAsync(
-            new LocalDeploymentOptions { Kind = Kind, Replicas = replicas, Narrator = narrator, SealedEvery = 1000 }, cancellation);
+            new LocalDeploymentOptions { Kind = Kind, Replicas = replicas, Narrator = narrator, SealedEvery = 1000, Console = true }, cancellation);
         var detached = false;
         try
         {

@@ -222,4 +222,7 @@ public sealed class ServiceLog : IAsyncDisposable
 }
 
 /// <summary>What went wrong, in one sentence for the user.</summary>
-public sealed class AuditException(string sentence, Exception? inner = null) : Exception(sentence, inner);
+public class AuditException(string sentence, Exception? inner = null) : Exception(sentence, inner);
+
+/// <summary>Nothing in the logs has the id that was asked for.</summary>
+public sealed class UnknownIdException(string sentence) : AuditException(sentence);

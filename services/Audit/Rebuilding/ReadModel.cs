@@ -88,7 +88,7 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
     private static ReadModel Needs() =>
         new("matching", "needs", $"""
             select need_id, need_id, jsonb_build_object('person_id', person_id, 'need', need, 'urgency_rank', urgency_rank, 'submitted_at', {SqlTime("submitted_at")},
-                'is_over', is_over, 'backlog', backlog, 'reason', reason, 'since', {SqlTime("since")})::text
+                'is_over', is_over, 'backlog', backlog, 'reason', reason, 'since', {SqlTime("since")}, 'state', state, 'offered_at', {SqlTime("offered_at")})::text
             from {Tables.Needs} order by need_id
             """, (stream, events) =>
         {
@@ -123,6 +123,11 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
                         row["is_over"] = true;
                         break;
                 }
+                if (row is null || change is null)
+                    continue;
+                row["state"] = Tables.StateAfter(change) ?? row["state"]?.DeepClone();
+                if (change is OfferMade made)
+                    row["offered_at"] ??= Time(made.At);
             }
             return row is null ? [] : [(stream, row)];
 
@@ -138,6 +143,8 @@ public sealed record ReadModel(string Service, string Table, string Live, Func<G
                     ["backlog"] = null,
                     ["reason"] = null,
                     ["since"] = null,
+                    ["state"] = Tables.AsFirstHeard,
+                    ["offered_at"] = null,
                 };
                 row["is_over"] = false;
             }

@@ -234,8 +234,20 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         var (made, why) = (offer.Offer, offer.Offer.Explanation);
         var (policy, zones) = (_policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion]);
         var plan = why.PlanId is { } id ? Plan.Of(id, _plans[id]) : null;
-        var choice = Ranker.Rank(offer.Match, _roster, policy, zones, made.At, plan);
         suspects = [];
+        Choice choice;
+        if (why.Assignment is { } assignment)
+        {
+            // A person chose; what can be decided again is whether it was allowed to, and who was passed over.
+            if (!_roster.TryGet(made.ResponderId, out var named))
+                return $"it names {made.ResponderId}, which the log does not have";
+            var (forbidden, explained) = Ranker.ExplainAssigned(offer.Match, named, _roster, policy, zones, made.At, assignment);
+            if (forbidden is not null)
+                return $"{made.ResponderId} may not be asked, not even by hand ({forbidden})";
+            choice = new Choice(named, explained);
+        }
+        else
+            choice = Ranker.Rank(offer.Match, _roster, policy, zones, made.At, plan);
         if (choice.Best is not { } best || choice.Explanation is not { } again)
             return $"nobody can be asked ({Ranker.WhyNobody(offer.Match, _roster, policy, zones, made.At).Reason})";
         if (best.Id != made.ResponderId)
@@ -297,7 +309,10 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         var expectedId = OfferId.Of(DeterministicId.Of(offer.NeedId.Value, $"offer {offer.Match.Offers.Count + 1}"));
         if (made.OfferId != expectedId)
             return $"its id is {made.OfferId} instead of {expectedId}";
-        var again = Match.DecideOffer(offer.Match, _policies[(int)made.Explanation.PolicyVersion].Policy, made.OfferId, made.ResponderId, made.ResponderKind, made.Explanation, made.At);
+        var policy = _policies[(int)made.Explanation.PolicyVersion].Policy;
+        var again = made.Explanation.Assignment is null
+            ? Match.DecideOffer(offer.Match, policy, made.OfferId, made.ResponderId, made.ResponderKind, made.Explanation, made.At)
+            : Match.DecideAssign(offer.Match, policy, made.OfferId, made.ResponderId, made.ResponderKind, made.Explanation, made.At);
         if (again.Refusal is { } refusal)
             return $"the match refuses it ({refusal.Code})";
         var now = (OfferMade)again.Events[0];

@@ -32,12 +32,13 @@ static class Explain
                     match = MatchState.Evolve(match, change);
             }
             if (match == MatchState.Initial)
-                throw new AuditException($"Matching knows no need {needId}.");
+                throw new UnknownIdException($"Matching knows no need {needId}.");
             var output = parsed.InvocationConfiguration.Output;
             var view = ExplanationView.Of(needId, match);
             if (parsed.GetValue(json))
             {
-                await output.WriteLineAsync(JsonSerializer.Serialize(view, Json));
+                var places = await PlacesAsync(log, match, parsed.GetValue(asOf), cancellation);
+                await output.WriteLineAsync(JsonSerializer.Serialize(new ExplainedNeed(view.NeedId, view.State, view.Now, view.Offers, match.Need, places), Json));
                 return ExitCodes.Ok;
             }
             if (match.Need is { } need)
@@ -55,4 +56,30 @@ static class Explain
         });
         return command;
     }
+
+    /// <summary>Where those that the explanations name work from, by the ledgers' newest entries.</summary>
+    private static async Task<IReadOnlyList<NamedPlace>> PlacesAsync(ServiceLog log, MatchState match, DateTimeOffset? asOf, CancellationToken cancellation)
+    {
+        var named = match.Offers.SelectMany(offer => offer.Explanation.LeftOut.Select(left => left.ResponderId).Append(offer.ResponderId).Concat(offer.Explanation.RunnerUp is { } next ? [next] : []));
+        var places = new SortedDictionary<Guid, NamedPlace>();
+        await foreach (var stored in log.FindAsync("stream_id = any($1) and type in ('responder_listed', 'responder_updated')", [.. named.Select(id => id.Value).Distinct()], cancellation))
+        {
+            var profile = stored.StoredAt > asOf ? null : EventTypes.Decode("matching", stored) switch
+            {
+                ResponderListed listed => listed.Profile,
+                ResponderUpdated updated => updated.Profile,
+                _ => null,
+            };
+            if (profile is not null)
+                places[stored.Stream] = new NamedPlace(ResponderId.Of(stored.Stream), profile.Kind, profile.Capacity, profile.Sites);
+        }
+        return [.. places.Values];
+    }
 }
+
+/// <summary>The explanation as Matching gives it, with what is needed to draw it.</summary>
+/// <param name="Need">Its place is snapped to about 100 m; null when only words about the need were heard.</param>
+/// <param name="Places">Of everybody that the explanations name.</param>
+public sealed record ExplainedNeed(NeedId NeedId, NeedState State, string Now, IReadOnlyList<OfferExplanation> Offers, Contracts.Requests.V1.Need? Need, IReadOnlyList<NamedPlace> Places);
+
+public sealed record NamedPlace(ResponderId ResponderId, ResponderKind Kind, int Capacity, IReadOnlyList<Contracts.Groups.V1.Site> Sites);

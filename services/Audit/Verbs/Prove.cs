@@ -48,7 +48,7 @@ static class Prove
                         : $"The event as it is now was never sealed: ./huzhu audit verify --service {service} says more.");
             }
         }
-        throw new AuditException($"No log has an event {id}.");
+        throw new UnknownIdException($"No log has an event {id}.");
     }
 
     private static string Growth(SignedCheckpoint old, Settings settings, DirectoryInfo? option, IReadOnlyCollection<NoteKey> trusted)

@@ -8,7 +8,7 @@ using Huzhu.Matching.Domain;
 namespace Huzhu.Audit.Verbs;
 
 /// <summary>Capacity, backlog and needs as they stood at one instant, folded from Matching's log.</summary>
-static class StateAt
+public static class StateAt
 {
     public static Command Command(Settings settings)
     {
@@ -38,17 +38,30 @@ static class StateAt
     }
 
     /// <param name="Capacity">Places of those that are open.</param>
-    private sealed record Places(string Kind, int Open, int Closed, int Paused, int Withdrawn, int Held, int Capacity);
+    public sealed record Places(string Kind, int Open, int Closed, int Paused, int Withdrawn, int Held, int Capacity);
 
-    private sealed record Report(long Events, long PolicyVersion, int SealedZones, IReadOnlyList<Places> Responders,
-        IReadOnlyDictionary<string, int> Needs, IReadOnlyDictionary<string, int> Backlog);
+    /// <param name="Place">The middle of its responders' sites, to about a kilometre; null where there is none.</param>
+    /// <param name="UnderWay">Needs that are offered, accepted or started.</param>
+    /// <param name="Ended">Needs that are fulfilled, closed or cancelled.</param>
+    public sealed record SubDistrict(string Name, GeoPoint? Place, int OpenProviders, int OpenGroups, int Closed, int Held, int Capacity, int Waiting, int UnderWay, int Ended);
+
+    /// <param name="Events">Up to the instant.</param>
+    /// <param name="FirstAt">When the log begins; null when it is empty.</param>
+    /// <param name="LastAt">When it ends by now, whatever instant was asked for.</param>
+    /// <param name="Zones">The rings of the sealed zones.</param>
+    public sealed record Report(long Events, long PolicyVersion, int SealedZones, IReadOnlyList<Places> Responders,
+        IReadOnlyDictionary<string, int> Needs, IReadOnlyDictionary<string, int> Backlog,
+        DateTimeOffset? FirstAt, DateTimeOffset? LastAt, IReadOnlyList<SubDistrict> SubDistricts, IReadOnlyList<IReadOnlyList<GeoPoint>> Zones);
 
     private static async Task<Report> FoldAsync(IAsyncEnumerable<(StoredEvent Stored, object? Event)> log, DateTimeOffset? at)
     {
         var (events, matches, ledgers) = (0L, new Dictionary<Guid, MatchState>(), new Dictionary<Guid, ResponderState>());
         var (policy, measures) = (PolicyState.Initial, MeasuresState.Initial);
+        DateTimeOffset? firstAt = null, lastAt = null;
         await foreach (var (stored, happened) in log)
         {
+            firstAt ??= stored.StoredAt;
+            lastAt = stored.StoredAt;
             if (stored.StoredAt > at)
                 continue;
             events++;
@@ -79,7 +92,28 @@ static class StateAt
         var known = matches.Values.Where(match => match.Need is not null).ToList();
         return new Report(events, policy.Version, measures.Zones.Count, [.. responders],
             Tally(known.Select(match => Words.Of(match.State))),
-            Tally(known.Where(match => match.State is NeedState.Waiting or NeedState.Escalated).Select(match => match.Reason ?? "")));
+            Tally(known.Where(match => match.State is NeedState.Waiting or NeedState.Escalated).Select(match => match.Reason ?? "")),
+            firstAt, lastAt, SubDistrictsOf(ledgers.Values, known), [.. measures.Zones.Values.Select(zone => zone.Area)]);
+    }
+
+    private static List<SubDistrict> SubDistrictsOf(IEnumerable<ResponderState> ledgers, List<MatchState> matches)
+    {
+        // Whoever works from several places is counted at the first.
+        var responders = ledgers.Where(ledger => ledger is { Opening: not Opening.Withdrawn, Profile.Sites.Count: > 0 }).ToLookup(ledger => ledger.Profile!.Sites[0].SubDistrict);
+        var needs = matches.ToLookup(match => match.Need!.SubDistrict ?? "");
+        return [.. responders.Select(group => group.Key).Concat(needs.Select(group => group.Key)).Distinct().Order(StringComparer.Ordinal).Select(name =>
+        {
+            var (all, open) = (responders[name].ToList(), responders[name].Where(ledger => ledger.Opening is Opening.Open).ToList());
+            return new SubDistrict(name,
+                all.Count == 0 ? null : new GeoPoint(Middle(all, place => place.Latitude), Middle(all, place => place.Longitude)),
+                open.Count(ledger => ledger.Profile!.Kind is ResponderKind.Provider), open.Count(ledger => ledger.Profile!.Kind is ResponderKind.Group), all.Count - open.Count,
+                open.Sum(ledger => ledger.Held.Count), open.Sum(ledger => ledger.Capacity),
+                needs[name].Count(match => match.State is NeedState.Waiting or NeedState.Escalated or NeedState.OnHold),
+                needs[name].Count(match => match.State is NeedState.Offered or NeedState.Accepted or NeedState.Started),
+                needs[name].Count(match => match.IsOver));
+        })];
+
+        static double Middle(List<ResponderState> ledgers, Func<GeoPoint, double> of) => Math.Round(ledgers.Average(ledger => of(ledger.Profile!.Sites[0].Place)), 2);
     }
 
     private static SortedDictionary<string, int> Tally(IEnumerable<string> words) =>

@@ -27,7 +27,7 @@ static class Timeline
                 .Where(entry => !(entry.Stored.StoredAt > parsed.GetValue(asOf)))
                 .OrderBy(entry => entry.Stored.StoredAt).ThenBy(entry => entry.Service, StringComparer.Ordinal).ThenBy(entry => entry.Stored.Sequence).ToList();
             if (entries.Count == 0)
-                throw new AuditException($"No log knows {parsed.GetValue(id)}.");
+                throw new UnknownIdException($"No log knows {parsed.GetValue(id)}.");
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(html) is { } file)
             {

@@ -40,6 +40,36 @@ public sealed class Round(Situation situation)
         return new Answer(refusal, match.State, match.Version + match.Events.Count);
     }
 
+    /// <summary>A person names the responder to ask: the need's next offer goes there, or the rule that forbids it is the refusal.</summary>
+    public Answer Assign(NeedId needId, ResponderId responder, Assignment assignment)
+    {
+        var match = _matches[needId];
+        return new Answer(Refused(), match.State, match.Version + match.Events.Count);
+
+        Refusal? Refused()
+        {
+            var state = match.State;
+            if (!Situation.Roster.TryGet(responder, out var listing))
+                return Refusal.NotFound("no-such-responder", "Matching knows no such responder.");
+            // The same word said twice: the offer stands.
+            if (state.Offers.Exists(offer => offer.ResponderId == responder && offer.HoldsPlace && offer.Explanation.Assignment is not null))
+                return null;
+            if (Match.RefuseAssignment(state) is { } refusal)
+                return refusal;
+            var (reason, explanation) = Ranker.ExplainAssigned(state, listing, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, assignment);
+            if (reason is not null)
+                return Refusal.Conflict(reason, $"A hard rule keeps this responder from being asked for this need: {reason}.");
+            var offerId = OfferId.Of(DeterministicId.Of(needId.Value, $"offer {state.Offers.Count + 1}"));
+            var ledger = listing.State;
+            var made = Must(Match.DecideAssign(state, Situation.Policy.Policy, offerId, responder, ledger.Profile!.Kind, explanation!, Situation.Now));
+            Append(responder, Must(ResponderState.DecideHold(ledger, offerId, needId, Situation.Now)));
+            foreach (var change in made)
+                match.Append(change, Cause);
+            OffersMade++;
+            return null;
+        }
+    }
+
     /// <summary>The command alone; places of offers that ended are freed.</summary>
     public Refusal? Apply(NeedId needId, DecideOnMatch decide)
     {

@@ -51,12 +51,18 @@ public sealed class Tables : IProjection
         needs.AddColumn<string>("backlog").AllowNulls();
         needs.AddColumn<string>("reason").AllowNulls();
         needs.AddColumn<DateTimeOffset>("since").AllowNulls();
+        // Where the need stands, in the words of the contracts; null in rows of an earlier version that have not moved since.
+        needs.AddColumn<string>("state").AllowNulls();
+        needs.AddColumn<DateTimeOffset>("offered_at").AllowNulls();
+        // What was submitted lately lies together: an index of block ranges costs next to nothing.
+        needs.Indexes.Add(new IndexDefinition("needs_submitted") { Columns = ["submitted_at"], Method = IndexMethod.brin });
         needs.Indexes.Add(new IndexDefinition("needs_backlog") { Columns = ["urgency_rank", "submitted_at", "need_id"], Predicate = "backlog is not null" });
         needs.Indexes.Add(new IndexDefinition("needs_person") { Columns = ["person_id"], Predicate = "not is_over" });
         return [responders, offers, needs];
     }
 
     public static int RankOf(Urgency urgency) => (int)Urgency.LifeThreatening - (int)urgency;
+    public static Urgency UrgencyOf(int rank) => (Urgency)((int)Urgency.LifeThreatening - rank);
 
     /// <summary>
     /// One statement for each kind of change, however many events the transaction carries: the decision loop's commits
@@ -132,33 +138,55 @@ public sealed class Tables : IProjection
 
     private static void Write(IDocumentOperations to, Dictionary<Guid, NeedChanges> changes)
     {
-        var received = changes.Values.Select(change => change.Need).OfType<Need>().ToList();
+        var received = changes.Values.Where(change => change.Need is not null).ToList();
         if (received.Count > 0)
             to.QueueSqlCommand($"""
-                insert into {Needs} (need_id, person_id, need, urgency_rank, submitted_at, is_over)
-                select id, person, need::jsonb, rank, submitted, false
-                from unnest(?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[]) as new (id, person, need, rank, submitted)
+                insert into {Needs} (need_id, person_id, need, urgency_rank, submitted_at, is_over, state, offered_at)
+                select id, person, need::jsonb, rank, submitted, false, state, offered
+                from unnest(?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[], ?::text[], ?::timestamptz[]) as new (id, person, need, rank, submitted, state, offered)
                 on conflict (need_id) do update set is_over = false
                 """,
-                Array(received, need => need.NeedId.Value), Array(received, need => need.PersonId.Value), Array(received, need => JsonSerializer.Serialize(need, Json)),
-                Array(received, need => RankOf(need.Urgency)), Array(received, need => need.SubmittedAt.ToUniversalTime()));
+                Array(received, change => change.Need!.NeedId.Value), Array(received, change => change.Need!.PersonId.Value), Array(received, change => JsonSerializer.Serialize(change.Need, Json)),
+                Array(received, change => RankOf(change.Need!.Urgency)), Array(received, change => change.Need!.SubmittedAt.ToUniversalTime()),
+                Array(received, change => change.State ?? AsFirstHeard), Array(received, change => change.OfferedAt));
 
         var changed = changes.Where(change => change.Value.ChangesRow).ToList();
-        // A need that was never in the backlog keeps its row as it is.
+        // A row that says all this already keeps as it is: that of a need that was offered as soon as it was heard of.
         if (changed.Count > 0)
             to.QueueSqlCommand($"""
                 update {Needs} n set
                     urgency_rank = coalesce(c.rank, n.urgency_rank), is_over = coalesce(c.over, n.is_over),
                     backlog = case when c.moved then c.backlog else n.backlog end,
                     reason = case when c.moved then c.reason else n.reason end,
-                    since = case when c.moved then c.since else n.since end
-                from unnest(?::uuid[], ?::int[], ?::boolean[], ?::boolean[], ?::text[], ?::text[], ?::timestamptz[]) as c (id, rank, over, moved, backlog, reason, since)
-                where n.need_id = c.id and (c.rank is not null or c.over is not null or c.backlog is not null or n.backlog is not null)
+                    since = case when c.moved then c.since else n.since end,
+                    state = coalesce(c.state, n.state), offered_at = coalesce(n.offered_at, c.offered)
+                from unnest(?::uuid[], ?::int[], ?::boolean[], ?::boolean[], ?::text[], ?::text[], ?::timestamptz[], ?::text[], ?::timestamptz[])
+                    as c (id, rank, over, moved, backlog, reason, since, state, offered)
+                where n.need_id = c.id and (c.rank is not null or c.over is not null or c.backlog is not null or c.moved and n.backlog is not null
+                    or coalesce(c.state, n.state) is distinct from n.state or n.offered_at is null and c.offered is not null)
                 """,
                 Array(changed, change => change.Key), Array(changed, change => change.Value.Rank), Array(changed, change => change.Value.IsOver),
                 Array(changed, change => change.Value.Moved), Array(changed, change => change.Value.Backlog), Array(changed, change => change.Value.Reason),
-                Array(changed, change => change.Value.Since));
+                Array(changed, change => change.Value.Since), Array(changed, change => change.Value.State), Array(changed, change => change.Value.OfferedAt));
     }
+
+    /// <summary>Every transaction leaves a need settled, unless a concern about it came before the need itself: then it is held from the first.</summary>
+    public static readonly string AsFirstHeard = Words.Of(NeedState.OnHold);
+
+    /// <summary>Where the need stands after the event, in the words of the contracts; null when it leaves it where it was.</summary>
+    public static string? StateAfter(object change) => change switch
+    {
+        OfferMade => Words.Of(NeedState.Offered),
+        OfferAccepted => Words.Of(NeedState.Accepted),
+        HelpStarted => Words.Of(NeedState.Started),
+        HelpCompleted { Remaining: 0 } => Words.Of(NeedState.Fulfilled),
+        NeedWaits => Words.Of(NeedState.Waiting),
+        NeedEscalated => Words.Of(NeedState.Escalated),
+        NeedHeld => Words.Of(NeedState.OnHold),
+        NeedCancelled => Words.Of(NeedState.Cancelled),
+        NeedConfirmed => Words.Of(NeedState.Closed),
+        _ => null,
+    };
 
     private static TValue[] Array<T, TValue>(List<T> rows, Func<T, TValue> value) => [.. rows.Select(value)];
 
@@ -174,10 +202,17 @@ public sealed class Tables : IProjection
         public string? Reason { get; private set; }
         public DateTimeOffset? Since { get; private set; }
 
-        public bool ChangesRow => Moved || Rank is not null || IsOver is true;
+        public string? State { get; private set; }
+        /// <summary>The first offer among the events.</summary>
+        public DateTimeOffset? OfferedAt { get; private set; }
+
+        public bool ChangesRow => Moved || Rank is not null || IsOver is true || State is not null;
 
         public void Take(MatchEvent change)
         {
+            State = StateAfter(change) ?? State;
+            if (change is OfferMade { At: var at })
+                OfferedAt ??= at.ToUniversalTime();
             switch (change)
             {
                 case NeedReceived received:

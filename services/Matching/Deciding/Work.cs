@@ -49,6 +49,13 @@ public sealed class NeedWork(NeedId needId, DecideOnMatch decide, Lane lane, Cau
     public override Answer Run(Round round) => round.Decide(needId, decide, plan);
 }
 
+/// <summary>A person names the responder that the need is offered to.</summary>
+public sealed class HandAssignWork(NeedId needId, ResponderId responder, Assignment assignment, Cause cause) : Work(Lane.Urgent, cause)
+{
+    public override IEnumerable<NeedId> Needs(Roster directory) => [needId];
+    public override Answer Run(Round round) => round.Assign(needId, responder, assignment);
+}
+
 /// <summary>Assigns these needs together. It changes nothing, and is queued because the loop alone uses the index.</summary>
 public sealed class AssignWork(IReadOnlyList<MatchState> needs, Cause cause) : Work(Lane.Normal, cause)
 {

@@ -21,6 +21,7 @@ namespace Huzhu.Matching.Domain;
 /// had no part in the decision, and a decision must not cost more the larger the directory is.
 /// </param>
 /// <param name="PlanId">The stream of the plan whose prices the order minded, where many needs were assigned together.</param>
+/// <param name="Assignment">Who chose the responder by hand, where a person did; the hard rules held all the same.</param>
 public sealed record Explanation(
     long PolicyVersion,
     long ZonesVersion,
@@ -34,7 +35,13 @@ public sealed record Explanation(
     double? RunnerUpDistanceMetres,
     IReadOnlyList<LeftOut> LeftOut,
     IReadOnlyDictionary<string, int> OthersLeftOut,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? PlanId = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? PlanId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Assignment? Assignment = null);
+
+/// <summary>A person of the operating centre chose whom to ask.</summary>
+/// <param name="By">The subject of the token.</param>
+/// <param name="Reason">What the person gave as the reason. No personal data.</param>
+public sealed record Assignment(string By, string Reason);
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
 public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
@@ -65,13 +72,17 @@ public static class ExclusionReasons
     public const string AlreadyOffered = "already-offered";
     public const string Full = "full";
     public const string KeptForOthers = "kept-for-others";
+    public const string PassedOver = "passed-over";
 
     /// <summary>Later means closer to being asked: the furthest one that anybody reached says best why a need waits.</summary>
     public static IReadOnlyList<string> InOrder { get; } =
     [
         Kind, Mode, Communication, OutOfArea, ZoneSealed, Withdrawn, Closed, Paused, ExcludedByPerson, ExcludedConcern,
-        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full, KeptForOthers,
+        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full, KeptForOthers, PassedOver,
     ];
+
+    /// <summary>Being asked again soon is a courtesy of the timers and no hard rule: a person who has spoken with the responder may.</summary>
+    public static bool ForbidsAssignment(string? reason) => reason is not (null or AskedRecently);
 }
 
 /// <summary>What put one responder before another.</summary>
@@ -85,4 +96,5 @@ public static class OrderReasons
     public const string LeastLoaded = "least-loaded";
     public const string LeastTogether = "least-together";
     public const string LowestId = "lowest-id";
+    public const string ByOperator = "by-operator";
 }

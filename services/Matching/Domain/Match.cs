@@ -277,6 +277,36 @@ public static class Match
             now + TimeSpan.FromMilliseconds(Math.Ceiling(rules.OfferLifeSeconds * 1000)), explanation, now);
     }
 
+    /// <summary>
+    /// A person of the centre names the responder that is asked. The need's own order, timers and exhaustion do not stand in
+    /// the way; the hard rules do. Whoever has been asked already keeps its offer: the first to accept gets the need.
+    /// </summary>
+    /// <param name="explanation">With its <see cref="Explanation.Assignment"/>.</param>
+    public static Decision<MatchEvent> DecideAssign(MatchState state, Policy policy, OfferId offerId, ResponderId responder,
+        ResponderKind kind, Explanation explanation, DateTimeOffset now)
+    {
+        if (RefuseAssignment(state) is { } refusal)
+            return refusal;
+        var need = state.Need!;
+        if (state.WhyNot(responder, policy, now) is { } why && ExclusionReasons.ForbidsAssignment(why))
+            return Refusal.Conflict(why, "This responder may not be asked for this need.");
+        var rules = policy.For(state.Urgency);
+        var open = state.OpenOffers.Count();
+        return new OfferMade(offerId, need.RequestId, responder, kind, need.Kind, need.Mode, state.Remaining, state.Urgency,
+            need.Communication, need.SubDistrict, Math.Max(rules.ParallelOffers, open + 1), open == 0,
+            now + TimeSpan.FromMilliseconds(Math.Ceiling(rules.OfferLifeSeconds * 1000)), explanation, now);
+    }
+
+    /// <summary>Why nobody can be named for the need, whoever it is; null when somebody can.</summary>
+    public static Refusal? RefuseAssignment(MatchState state) => state switch
+    {
+        { Need: null } => Refusal.NotFound("no-such-match", "Matching knows no such need."),
+        { State: NeedState.OnHold } => Refusal.Conflict("on-hold", "The need is held for safeguarding: release the hold first."),
+        { IsOver: true } => Refusal.Conflict("over", "The need is over."),
+        { Taken: not null } => Refusal.Conflict("already-taken", "A responder has the need in hand: revoke its offer first."),
+        _ => null,
+    };
+
     /// <summary>Nobody can be asked now: wait, or escalate when the urgency's limit has passed.</summary>
     /// <param name="why">Looked into only when it is to be stored: a need that is tried again and goes on waiting has its reason.</param>
     public static Decision<MatchEvent> DecideWait(MatchState state, Policy policy, Func<Nobody> why, DateTimeOffset now)

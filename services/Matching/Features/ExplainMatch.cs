@@ -32,11 +32,13 @@ internal static class InWords
             ? $"Offer {number} went to {who}, {Distance(metres)} away, which held {why.Held} of its {why.Capacity} places."
             : $"Offer {number} went to {who}, which helps online and held {why.Held} of its {why.Capacity} places.";
         yield return First(why);
+        if (why.Assignment is { } assignment)
+            yield return $"{assignment.By} gave as the reason: {assignment.Reason.TrimEnd('.')}.";
         if (why.LeftOut.Count == 0)
             yield return "Nobody was better placed.";
         else
         {
-            yield return $"{Count(why.Rank - 1)} better placed but {(why.PlanId is null ? "could not be asked" : "could not be asked, or kept for others")}:";
+            yield return $"{Count(why.Rank - 1)} better placed but {(why.Assignment is not null ? "could not be asked, or were passed over" : why.PlanId is null ? "could not be asked" : "could not be asked, or kept for others")}:";
             foreach (var left in why.LeftOut.Take(NamedOneByOne))
                 yield return $"The {Kind(left.Kind)} {left.ResponderId}{(left.DistanceMetres is { } away ? $", {Distance(away)} away," : "")} {Reason(left.Reason)}.";
             if (why.LeftOut.Count > NamedOneByOne)
@@ -87,6 +89,7 @@ internal static class InWords
         OrderReasons.SameSubDistrict => "It is in the person's sub-district.",
         OrderReasons.LeastLoaded => "Of those equally placed it had the most room.",
         OrderReasons.LeastTogether => "It was assigned together with many other needs: this is the shortest way to all of them, although somebody who could be asked was nearer.",
+        OrderReasons.ByOperator => "A person of the operating centre chose it.",
         OrderReasons.LowestId => "It was equal to the next one in every respect; the lower id decided.",
         var code => $"It came first by the rule {code}.",
     };
@@ -99,7 +102,7 @@ internal static class InWords
         _ => $"whoever came closest {ReasonOfMany(reason, 1)}.",
     };
 
-    private static string Reason(string code) => ReasonOfMany(code, 1);
+    internal static string Reason(string code) => ReasonOfMany(code, 1);
 
     private static string ReasonOfMany(string code, int count)
     {
@@ -123,6 +126,7 @@ internal static class InWords
             ExclusionReasons.AskedRecently => one ? "was asked a short while ago and could not be reached or did not answer" : "were asked a short while ago and could not be reached or did not answer",
             ExclusionReasons.AlreadyOffered => one ? "has already been asked" : "have already been asked",
             ExclusionReasons.Full => one ? "has no free place" : "have no free place",
+            ExclusionReasons.PassedOver => "could have been asked, but a person chose another",
             ExclusionReasons.KeptForOthers => one ? "was kept for others who would otherwise have had further to go, or nobody" : "were kept for others who would otherwise have had further to go, or nobody",
             _ => one ? $"was left out ({code})" : $"were left out ({code})",
         };

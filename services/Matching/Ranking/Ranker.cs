@@ -7,6 +7,12 @@ namespace Huzhu.Matching.Ranking;
 /// <summary>The responder to ask and why; neither when there is none.</summary>
 public sealed record Choice(Listing? Best, Explanation? Explanation);
 
+/// <summary>What the hard rules say of one responder for one need.</summary>
+/// <param name="State">As it was looked at.</param>
+/// <param name="Reason">The rule that excludes it, a code of <see cref="ExclusionReasons"/>; null when it could be asked.</param>
+/// <param name="DistanceMetres">Great-circle distance to the site that would serve, or to the nearest one; null for online help.</param>
+public sealed record Assessment(Listing Listing, ResponderState State, string? Reason, double? DistanceMetres);
+
 /// <summary>
 /// Who gets the need: the hard rules, then the order. Pure: the same need, directory, policy, zones and time give the
 /// same answer, in production, in tests and to an auditor. The index proposes, in order; the rules decide about each.
@@ -20,14 +26,8 @@ public static class Ranker
         var (best, runnerUp) = asked.FirstTwo(directory);
         if (best is not { } chosen)
             return new Choice(null, null);
-        var better = asked.LeftOutBefore(chosen, directory);
-        better.Sort();
-        var named = Math.Min(better.Count, policy.Policy.MaxCandidatesExplained);
-        var explanation = new Explanation(
-            policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
-            chosen.State.Version, chosen.Before(runnerUp), runnerUp?.Listing.Id, runnerUp?.DistanceMetres,
-            [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
-            CountByReason(better.Skip(named)), asked.Minds ? plan!.Id : null);
+        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp), runnerUp,
+            asked.LeftOutBefore(chosen, directory, asked.Minds ? ExclusionReasons.KeptForOthers : null), asked.Minds ? plan!.Id : null);
         return new Choice(chosen.Listing, explanation);
     }
 
@@ -40,6 +40,44 @@ public static class Ranker
         if (directory.Count > providers.Count)
             leftOut[ExclusionReasons.Kind] = directory.Count - providers.Count;
         return new Nobody(leftOut.Count == 0 ? ExclusionReasons.Kind : leftOut.Keys.MaxBy(reason => RankOfReason[reason])!, leftOut);
+    }
+
+    /// <summary>
+    /// Everybody who provides the need's service kind, and what the rules say of each: first those who could be asked, in the
+    /// order in which they would be, then those left out, in the order in which they are placed. Does not use the index.
+    /// </summary>
+    public static IReadOnlyList<Assessment> Assess(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
+    {
+        var asked = new Asked(match, policy.Policy, zones, now);
+        var all = directory.ProvidersOf(match.Need!.Kind).Select(asked.LookAt).ToList();
+        all.Sort((one, other) => (one.Reason is not null, other.Reason is not null) is (var left, var right) && left != right ? left.CompareTo(right) : one.CompareTo(other));
+        return all.ConvertAll(candidate => new Assessment(candidate.Listing, candidate.State, candidate.Reason, candidate.DistanceMetres));
+    }
+
+    /// <summary>Why this responder may not be asked, or else the explanation of an offer that goes to it because a person says so.</summary>
+    public static (string? Reason, Explanation? Explanation) ExplainAssigned(MatchState match, Listing listing, Roster directory, PolicyState policy, Zones zones,
+        DateTimeOffset now, Assignment assignment)
+    {
+        if (!listing.Provides(match.Need!.Kind))
+            return (ExclusionReasons.Kind, null);
+        var asked = new Asked(match, policy.Policy, zones, now);
+        var chosen = asked.LookAt(listing);
+        if (ExclusionReasons.ForbidsAssignment(chosen.Reason))
+            return (chosen.Reason, null);
+        var (best, second) = asked.FirstTwo(directory);
+        var next = best?.Listing == listing ? second : best;
+        return (null, Explain(policy, zones, chosen, OrderReasons.ByOperator, next, asked.LeftOutBefore(chosen, directory, ExclusionReasons.PassedOver), null) with { Assignment = assignment });
+    }
+
+    private static Explanation Explain(PolicyState policy, Zones zones, in Candidate chosen, string because, Candidate? next, List<Candidate> better, Guid? plan)
+    {
+        better.Sort();
+        var named = Math.Min(better.Count, policy.Policy.MaxCandidatesExplained);
+        return new Explanation(
+            policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
+            chosen.State.Version, because, next?.Listing.Id, next?.DistanceMetres,
+            [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
+            CountByReason(better.Skip(named)), plan);
     }
 
     private static SortedDictionary<string, int> CountByReason(IEnumerable<Candidate> candidates)
@@ -188,9 +226,10 @@ public static class Ranker
 
         /// <summary>
         /// Everybody who provides the service kind, comes before the chosen one in the order without prices, and is not
-        /// chosen: most are left out, some are kept for others.
+        /// chosen: most are left out, some could have been asked.
         /// </summary>
-        public List<Candidate> LeftOutBefore(in Candidate chosen, Roster directory)
+        /// <param name="passed">Why somebody was not chosen who could have been asked; null where whoever can and comes first is.</param>
+        public List<Candidate> LeftOutBefore(in Candidate chosen, Roster directory, string? passed)
         {
             var better = new List<Candidate>();
             if (chosen.Own == 0)
@@ -227,9 +266,8 @@ public static class Ranker
                     return;
                 listing.SeenAt = look;
                 var candidate = LookAt(listing);
-                // Without prices, whoever can be asked and comes first is chosen.
-                if ((candidate.Reason is not null || _plan is not null) && candidate.CompareTo(last) < 0)
-                    better.Add(candidate.Reason is null ? candidate with { Reason = ExclusionReasons.KeptForOthers } : candidate);
+                if ((candidate.Reason ?? passed) is { } reason && candidate.CompareTo(last) < 0)
+                    better.Add(candidate with { Reason = reason });
             }
         }
 

@@ -18,6 +18,7 @@ public sealed class Zones
     }
 
     public long Version { get; }
+    public int Count => _rings.Length;
     public bool Any => _rings.Length > 0;
 
     /// <summary>

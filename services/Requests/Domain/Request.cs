@@ -386,10 +386,23 @@ public static class Request
         : ForEach(state, needId, need => need switch
         {
             _ when RequestState.IsEnd(need.State) => new NeedReopened(need.NeedId, excluded, said.ReasonCode, said.Reason, said.By, said.At),
-            { State: NeedState.OnHold } => Refusal.Conflict("on-hold", "The need is on hold for humans: cancel it first, then reopen it, if help is to be sought again."),
+            { State: NeedState.OnHold } => Refusal.Conflict("on-hold", "The need is on hold for humans: release the hold, if help is to be sought again."),
             { State: NeedState.DuplicateOf } or { WantedAgain: true } => Decision<RequestEvent>.Nothing,
             _ => Refusal.Conflict("still-under-way", "The need has not ended."),
         });
+
+    /// <summary>Humans have looked into the concern: help is sought again, on the original clock, and whoever it was about stays away.</summary>
+    public static Decision<RequestEvent> DecideReleasingHold(RequestState state, NeedId? needId, IReadOnlyList<ResponderId> excluded, Said said) => state.Abandoned
+        ? Refusal.Conflict("cancelled", "The request was cancelled before it was complete; nobody was asked to help.")
+        : ForEach(state, needId, need => need switch
+        {
+            { State: NeedState.OnHold } => new NeedReopened(need.NeedId, excluded, HoldReleased, said.Reason, said.By, said.At),
+            { WantedAgain: true } => Decision<RequestEvent>.Nothing,
+            _ => Refusal.Conflict("not-on-hold", "The need is not on hold."),
+        });
+
+    /// <summary>The reason code of a reopening that ends a hold.</summary>
+    public const string HoldReleased = "hold-released";
 
     /// <param name="responder">Who is meant; when nobody is named, who holds the need.</param>
     public static Decision<RequestEvent> DecideConcern(RequestState state, NeedId? needId, ResponderId? responder, Said said)

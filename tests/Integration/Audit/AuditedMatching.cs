@@ -97,6 +97,9 @@ public sealed class AuditedMatching(Servers servers) : IAsyncLifetime
             if (open is not null)
                 await host.AnswerAsync(open, index % 4 == 0 ? "decline" : "accept", index % 4 == 0 ? new { reason = "other" } : null);
         }
+        var named = await host.ListAsync(town.Responder(metresNorth: 2500));
+        var (assigned, answer) = await host.SendAsync(HttpMethod.Post, $"/v1/matches/{needs[38].NeedId}/assign", new { responderId = named, reason = "knows the family" });
+        Assert.True(assigned == 200, answer?.ToJsonString());
         await host.ChangePolicyAsync(policy => policy["maxCandidatesExplained"] = 4);
         await host.SayAsync(provider with { Version = 2, Opening = Opening.Closed, ClosedBecause = "lockdown" });
         await MatchingHost.EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 0, "the closed provider to hold nothing");

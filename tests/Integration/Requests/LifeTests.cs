@@ -177,11 +177,15 @@ public sealed class LifeTests(RequestsFixture requests)
         Assert.Equal(concern.PersonId, submitted.Need.PersonId);
         Assert.Equal([Helper], submitted.Need.ExcludedResponders);
 
-        // Humans decide: cancelled, then looked for again, without that responder.
-        await requests.ActAsync(request, "cancel", new { reason = "unsafe" });
-        await requests.ActAsync(request, "reopen", new { reason = "needed-again" });
+        // Humans decide: whoever takes calls does not, an operator does, and then it goes on without that responder.
+        var (path, form) = ($"/v1/requests/{request["requestId"]}/release-hold", new { reason = "spoke with her daughter" });
+        Assert.Equal(403, (await requests.SendAsync(HttpMethod.Post, path, form)).Status);
+        Assert.Equal(200, (await requests.SendAsync(HttpMethod.Post, path, form, role: "operator")).Status);
         var reopened = await requests.PublishedAsync<NeedReopened>(message => message.Need.NeedId == NeedOf(request));
         Assert.Equal([Helper], reopened.Need.ExcludedResponders);
+        Assert.Equal("hold-released", reopened.Reason);
+        Assert.Equal(200, (await requests.SendAsync(HttpMethod.Post, path, form, role: "operator")).Status);
+        Assert.Equal("not-on-hold", (string?)(await requests.SendAsync(HttpMethod.Post, $"/v1/requests/{later["requestId"]}/release-hold", form, role: "operator")).Body!["code"]);
     }
 
     [Theory]

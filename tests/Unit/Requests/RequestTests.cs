@@ -53,6 +53,25 @@ public class RequestTests
     }
 
     [Theory]
+    [InlineData("missing", "request-not-found")]
+    [InlineData("partial", "partial")]
+    [InlineData("abandoned", "cancelled")]
+    [InlineData("accepted", "not-on-hold")]
+    [InlineData("closed", "not-on-hold")]
+    [InlineData("on-hold", "NeedReopened")]
+    [InlineData("reopened", "nothing")]
+    public void a_hold_is_released_only_where_there_is_one(string state, string outcome)
+    {
+        var decision = Decider.DecideReleasingHold(Given.State(state), Given.Need, [Given.Helper], Given.Said);
+        Assert.Equal(outcome, Say(decision));
+        if (decision.Events is [NeedReopened reopened])
+        {
+            Assert.Equal((Decider.HoldReleased, Given.Words), (reopened.ReasonCode, reopened.Reason));
+            Assert.Equal(NeedState.Reopened, Decider.Evolve(Given.State(state), reopened).Needs[0].State);
+        }
+    }
+
+    [Theory]
     [InlineData("missing", "request-not-found", "request-not-found", "request-not-found")]
     [InlineData("partial", "UpdateReceived", "UpdateReceived IntakeAbandoned", "UpdateReceived")]
     [InlineData("abandoned", "UpdateReceived", "UpdateReceived", "UpdateReceived")]

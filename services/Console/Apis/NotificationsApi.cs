@@ -1,0 +1,4 @@
+namespace Huzhu.Web.Apis;
+
+/// <summary>Notifications: what people were told.</summary>
+public sealed class NotificationsApi(HttpClient http) : Api(http);
