@@ -66,6 +66,15 @@ public sealed class ChildProcess
 
     public void Signal(Signal signal) => _identity?.Signal(signal);
 
+    /// <summary>To the process and to those that it has started, whatever group or session these lead.</summary>
+    public void SignalFamily(Signal signal)
+    {
+        if (_identity is not { } identity) return;
+        var children = identity.Children();
+        identity.SignalGroup(signal);
+        foreach (var child in children) child.Signal(signal);
+    }
+
     public async Task<int> WaitForExitAsync(CancellationToken cancellation)
     {
         await _process.WaitForExitAsync(cancellation);

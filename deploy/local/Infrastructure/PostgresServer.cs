@@ -112,6 +112,19 @@ public sealed class PostgresServer : IAsyncDisposable
         if (_container is var (engine, name)) await engine.PauseAsync(name);
     }
 
+    /// <summary>kill -9 of the server and of every worker: nothing is written any more, the log alone tells what was. Not in a container.</summary>
+    public async Task KillAsync()
+    {
+        if (_process is null) throw new NotSupportedException("A PostgreSQL in a container is not killed.");
+        _process.SignalFamily(Signal.Kill);
+        await _process.KillAsync();
+    }
+
+    /// <summary>The server and its workers stand still with all their connections open.</summary>
+    public void Freeze() => _process?.SignalFamily(Signal.Stop);
+
+    public void Thaw() => _process?.SignalFamily(Signal.Continue);
+
     /// <summary>Starts it on the same port, and waits until it answers.</summary>
     public async Task StartAgainAsync(CancellationToken cancellation = default)
     {

@@ -29,6 +29,17 @@ public readonly record struct ProcessIdentity(int Pid, long StartedAtTicks)
         if (IsAlive) _ = kill(-Pid, (int)signal);
     }
 
+    /// <summary>The processes that this one has started and that live.</summary>
+    public IReadOnlyList<ProcessIdentity> Children()
+    {
+        var parent = Pid;
+        return
+        [
+            .. Directory.EnumerateDirectories("/proc").Select(folder => int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var pid) ? pid : 0)
+                .Where(pid => pid > 0 && ParentOf(pid) == parent).Select(Of).OfType<ProcessIdentity>(),
+        ];
+    }
+
     /// <returns>False when the process was still alive after <paramref name="limit"/>.</returns>
     public async Task<bool> WaitUntilGoneAsync(TimeSpan limit)
     {
@@ -52,6 +63,19 @@ public readonly record struct ProcessIdentity(int Pid, long StartedAtTicks)
             return (fields[0][0], long.Parse(fields[19], CultureInfo.InvariantCulture));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or IndexOutOfRangeException)
+        {
+            return null;
+        }
+    }
+
+    static int? ParentOf(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }

@@ -20,14 +20,16 @@ public sealed class RabbitMqServer : IAsyncDisposable
     static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
 
     readonly string _password;
-    readonly ChildProcess? _process;
+    readonly RunFolder _run;
     readonly ChildProcess? _portMapper;
     readonly (ContainerEngine Engine, string Name)? _container;
     readonly HttpClient _management;
+    ChildProcess? _process;
 
     RabbitMqServer(
-        int amqpPort, int managementPort, string password, ChildProcess? process, ChildProcess? portMapper, (ContainerEngine, string)? container)
+        RunFolder run, int amqpPort, int managementPort, string password, ChildProcess? process, ChildProcess? portMapper, (ContainerEngine, string)? container)
     {
+        _run = run;
         AmqpPort = amqpPort;
         ManagementPort = managementPort;
         _password = password;
@@ -70,6 +72,21 @@ public sealed class RabbitMqServer : IAsyncDisposable
 
     public async Task DeleteVirtualHostAsync(string name, CancellationToken cancellation = default) =>
         (await _management.DeleteAsync($"api/vhosts/{name}", cancellation)).EnsureSuccessStatusCode();
+
+    /// <summary>kill -9 of the node. Not in a container.</summary>
+    public Task KillAsync() => _process?.KillAsync() ?? throw new NotSupportedException("A RabbitMQ in a container is not killed.");
+
+    /// <summary>The node stands still with all its connections open.</summary>
+    public void Freeze() => _process?.SignalFamily(Signal.Stop);
+
+    public void Thaw() => _process?.SignalFamily(Signal.Continue);
+
+    /// <summary>Starts the node that was killed, on the same ports and with what it had written, and waits until it answers.</summary>
+    public async Task StartAgainAsync(CancellationToken cancellation = default)
+    {
+        _process = _run.Start(_process!.Start);
+        if (!await WaitUntilReadyAsync(cancellation)) throw new DidNotStartException($"RabbitMQ did not start again. The end of its log:\n{_process.LogTail()}");
+    }
 
     /// <summary>
     /// Killed, not asked: an orderly stop of a node takes six seconds, to save what is thrown away in the next moment.
@@ -115,7 +132,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
                 NodeEnvironment(folder, run, distribution, mapperEnvironment),
                 log,
                 WorkingFolder: folder));
-            var server = new RabbitMqServer(amqp, management, password, process, portMapper, null);
+            var server = new RabbitMqServer(run, amqp, management, password, process, portMapper, null);
             if (await server.WaitUntilReadyAsync(cancellation)) return server;
 
             var tail = process.LogTail();
@@ -203,7 +220,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
                 continue;
             }
 
-            var server = new RabbitMqServer(amqp, management, password, null, null, (image.Engine, name));
+            var server = new RabbitMqServer(run, amqp, management, password, null, null, (image.Engine, name));
             if (await server.WaitUntilReadyAsync(cancellation)) return server;
             throw new DidNotStartException($"RabbitMQ did not start in its container:\n{await image.Engine.LogTailAsync(name)}");
         }

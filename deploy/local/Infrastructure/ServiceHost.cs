@@ -23,6 +23,9 @@ public sealed record ServiceHostOptions
 
     /// <summary>Settings for all services, as environment variables; they win over the ones that the host sets.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Settings for one service, by its name; they win over all others.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> EnvironmentOf { get; init; } = new Dictionary<string, IReadOnlyDictionary<string, string>>();
 }
 
 /// <summary>
@@ -164,6 +167,8 @@ public sealed class ServiceHost : IAsyncDisposable
 
         var environment = settings.Where(setting => !inherited.Contains(Normal(setting.Key))).ToDictionary(s => s.Key, string? (s) => s.Value);
         foreach (var (key, value) in options.Environment) environment[key] = value;
+        if (options.EnvironmentOf.TryGetValue(service, out var own))
+            foreach (var (key, value) in own) environment[key] = value;
         environment["ASPNETCORE_URLS"] = address.AbsoluteUri.TrimEnd('/');
         return environment;
 

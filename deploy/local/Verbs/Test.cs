@@ -10,9 +10,11 @@ static class Test
     {
         var filter = new Argument<string?>("filter")
         {
-            Description = "unit, integration or system for one suite; anything else is looked for in the names of classes and methods.",
+            Description = "unit, integration or system for one suite, faults for the fault suite; anything else is looked for in the names of classes and methods.",
             Arity = ArgumentArity.ZeroOrOne,
         };
+        var seed = new Option<int?>("--seed") { Description = "With faults: what happens when; one is drawn and printed without it.", HelpName = "N" };
+        var kills = new Option<int?>("--kills") { Description = "With faults: how many processes are killed or stopped under load, 500 without it.", HelpName = "N" };
         var command = new Verb(
             "test",
             "Builds and runs the tests.",
@@ -23,15 +25,47 @@ static class Test
               ./huzhu test                    all
               ./huzhu test unit               one suite: unit, integration or system
               ./huzhu test late_acceptance    the tests whose class or method has this in its name
+              ./huzhu test faults             the long form of the fault suite, which takes hours: what is killed,
+                                              cut and restarted under load; its short form is part of all
 
             Exit codes: 0 all passed, 1 a test failed, none ran, or the build failed, 3 something is missing and
             could not be installed, 130 interrupted.
             """)
         {
-            filter,
+            filter, seed, kills,
         };
-        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(filter), cancellation));
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(filter) != Faults && (result.GetValue(seed) ?? result.GetValue(kills)) is not null)
+                result.AddError("--seed and --kills go with ./huzhu test faults");
+            if (result.GetValue(kills) is < 1)
+                result.AddError("--kills takes a number from 1");
+        });
+        command.SetAction((parsed, cancellation) => parsed.GetValue(filter) == Faults
+            ? RunFaultsAsync(parsed.GetValue(seed) ?? Random.Shared.Next(), parsed.GetValue(kills) ?? 500, cancellation)
+            : RunAsync(parsed.GetValue(filter), cancellation));
         return command;
+    }
+
+    const string Faults = "faults";
+
+    /// <summary>The same tests as in the whole, told by their environment to go on for long.</summary>
+    static async Task<int> RunFaultsAsync(int seed, int kills, CancellationToken cancellation)
+    {
+        var repository = Repository.Find();
+        var narrator = Narrator.ToOutput();
+        await Builds.OneSuite("System").EnsureAsync(repository, narrator, cancellation);
+        await Builds.Services.EnsureAsync(repository, narrator, cancellation);
+        await using var run = await RunFolder.CreateAsync(repository, "test");
+        narrator.Say($"Faults with the seed {seed}: ./huzhu test faults --seed {seed} --kills {kills} asks for the same again.");
+        var sum = await RunSuiteAsync(repository, run, "System", "SystemTests.Faults.", narrator, cancellation, new Dictionary<string, string?>
+        {
+            ["HUZHU_FAULTS"] = "long",
+            ["HUZHU_FAULTS_SEED"] = $"{seed}",
+            ["HUZHU_FAULTS_KILLS"] = $"{kills}",
+        });
+        Console.WriteLine(sum);
+        return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
     }
 
     readonly record struct Sum(int Passed, int Failed, int Skipped)
@@ -64,7 +98,8 @@ static class Test
     }
 
     static async Task<Sum> RunSuiteAsync(
-        Repository repository, RunFolder run, string suite, string? filter, Narrator narrator, CancellationToken cancellation)
+        Repository repository, RunFolder run, string suite, string? filter, Narrator narrator, CancellationToken cancellation,
+        IReadOnlyDictionary<string, string?>? environment = null)
     {
         var results = Path.Combine(run.FullPath, $"{suite}.xml");
         string[] arguments =
@@ -72,9 +107,10 @@ static class Test
             "-noLogo", "-result-xml", results,
             .. Console.IsOutputRedirected ? ["-noColor"] : Array.Empty<string>(),
             // The name of a method begins with those of its namespace and class, so this finds either.
+            .. environment is null ? Array.Empty<string>() : ["-showLiveOutput"],
             .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
         ];
-        var exitCode = await Foreground.RunAsync(repository, run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation);
+        var exitCode = await Foreground.RunAsync(repository, run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation, environment);
         var sum = File.Exists(results) ? Read(results) : new Sum();
 
         // A crash, or a failure outside any test such as in a fixture's clean-up, is no success because all tests were.

@@ -186,7 +186,10 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         {
             foreach (var id in touched.Ledgers)
                 _stale.Enqueue((id.Value, null));
-            var conflict = Log.IsConflict(exception);
+            var stale = exception as StaleLedgerException;
+            if (stale is not null)
+                _stale.Enqueue((stale.ResponderId.Value, null));
+            var conflict = stale is not null || Log.IsConflict(exception);
             if (conflict)
                 Conflicts.Add(1);
             if (batch.Count > 1 && (conflict || !Messaging.IsServerAway(exception)))
@@ -203,7 +206,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
             }
             else
             {
-                if (conflict)
+                if (conflict && stale is null)
                     exception = new TimeoutException("Other replicas came first again and again.", exception);
                 foreach (var work in batch)
                     work.Fail(exception);

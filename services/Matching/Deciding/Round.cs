@@ -84,8 +84,11 @@ public sealed class Round(Situation situation)
         {
             if (!offer.HoldsPlace || match.State.Find(offer.Id) is not { HoldsPlace: false } ended)
                 continue;
-            var released = ResponderState.DecideRelease(Situation.Roster.StateOf(offer.ResponderId), offer.Id, CodeOf(ended), Situation.Now);
-            Append(offer.ResponderId, released.Events);
+            var ledger = Situation.Roster.StateOf(offer.ResponderId);
+            // An offer and its place are one transaction: whoever has read the one and does not know the other is behind.
+            if (!ledger.Held.ContainsKey(offer.Id))
+                throw new StaleLedgerException(offer.ResponderId);
+            Append(offer.ResponderId, ResponderState.DecideRelease(ledger, offer.Id, CodeOf(ended), Situation.Now).Events);
         }
         return null;
     }
@@ -145,6 +148,16 @@ public sealed class Round(Situation situation)
         OfferStatus.Revoked => ended.EndedBecause!,
         var status => status.ToString().ToLowerInvariant(),
     };
+}
+
+/// <summary>
+/// The directory in memory is older than a match that was read from the log: another replica has held or freed a place
+/// of this responder, and that has not been heard of here. Read the ledger again, decide again.
+/// </summary>
+public sealed class StaleLedgerException(ResponderId responderId)
+    : Exception($"The ledger of {responderId}, as it is known here, does not follow its matches.")
+{
+    public ResponderId ResponderId { get; } = responderId;
 }
 
 /// <summary>A match as the round leaves it.</summary>

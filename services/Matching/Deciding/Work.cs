@@ -104,8 +104,9 @@ public sealed class ResponderWork(ResponderChanged entry, Cause cause) : Work(La
         }
         var decision = ResponderState.DecideChange(round.Situation.Roster.StateOf(entry.ResponderId), _profile, entry.Opening,
             entry.ClosedBecause, entry.ClosedByMeasureId, entry.Version, round.Situation.Now);
-        if (decision.Refusal is { } refusal)
-            throw new InvalidOperationException($"The ledger of {entry.ResponderId} does not follow its matches: {refusal.Reason}");
+        // What is refused is only that it holds more than the entry allows: places that are free in the log by now.
+        if (decision.Refusal is not null)
+            throw new StaleLedgerException(entry.ResponderId);
         round.Append(entry.ResponderId, decision.Events);
         foreach (var needId in released)
             round.Settle(needId);

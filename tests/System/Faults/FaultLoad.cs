@@ -1,0 +1,229 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using Huzhu.Local.Infrastructure;
+using Huzhu.Local.Scenarios;
+using Xunit;
+
+namespace Huzhu.SystemTests.Faults;
+
+/// <summary>
+/// Front ends and coordinators that know what outages are: a call is repeated, with the same key, until it is answered;
+/// a replica that takes no connection is passed over. Every 2xx is noted, because it is a promise.
+/// </summary>
+internal sealed class FaultLoad : IAsyncDisposable
+{
+    private const int Groups = 8, PlacesEach = 60;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
+    private readonly ServiceHost _services;
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2) }) { Timeout = TimeSpan.FromSeconds(20) };
+    private readonly string _intake, _coordinator;
+    private readonly ConcurrentQueue<AcceptedCall> _accepted = new();
+    private readonly ConcurrentDictionary<Guid, byte> _offers = new();
+    private readonly Dictionary<string, long> _read = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _coordinating;
+    private int _turn, _answering, _unanswered;
+
+    public FaultLoad(ServiceHost services)
+    {
+        _services = services;
+        _intake = services.Token("local-intake", ["intake"]);
+        _coordinator = services.Token("local-coordinator", ["coordinator"]);
+        _coordinating = CoordinateAsync();
+    }
+
+    public IReadOnlyList<AcceptedCall> Accepted => [.. _accepted];
+
+    /// <summary>Calls that were not answered with a 2xx at the first attempt that reached a replica: what failed, and how.</summary>
+    public ConcurrentQueue<string> Failures { get; } = new();
+
+    public int Calls { get; private set; }
+
+    public bool IsIdle => Volatile.Read(ref _answering) == 0 && Volatile.Read(ref _unanswered) == 0;
+
+    public async Task RegisterGroupsAsync(string prefix, int groups = Groups)
+    {
+        foreach (var index in Enumerable.Range(0, groups))
+        {
+            var name = $"{prefix} {index}";
+            var (_, entry) = await CallAsync("groups", "/v1/groups", _coordinator, Client.Entry(name, 30.0 + index * 0.001, 120.0, PlacesEach, radiusMetres: 50_000), null);
+            _accepted.Enqueue(new AcceptedCall(Call.RegisterGroup, Guid.Parse((string)entry!["id"]!), [], name, DateTimeOffset.UtcNow));
+        }
+    }
+
+    /// <returns>The need, once its request has been answered.</returns>
+    public async Task<Guid> SubmitAsync(string externalId)
+    {
+        Interlocked.Increment(ref _unanswered);
+        try
+        {
+            var (_, answer) = await CallAsync("requests", "/v1/requests", _intake, Client.Request(externalId, lat: 30.0, lon: 120.0), externalId);
+            var needs = answer!["needs"]!.AsArray().Select(need => Guid.Parse((string)need!["needId"]!)).ToArray();
+            _accepted.Enqueue(new AcceptedCall(Call.Submit, Guid.Parse((string)answer["requestId"]!), needs, externalId, DateTimeOffset.UtcNow));
+            return needs[0];
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _unanswered);
+        }
+    }
+
+    /// <summary>Submits at an even pace, whatever the answers do, until <paramref name="until"/> ends.</summary>
+    public async Task<int> SubmitSteadilyAsync(string prefix, int perSecond, Task until)
+    {
+        var (began, count) = (System.Diagnostics.Stopwatch.StartNew(), 0);
+        var calls = new List<Task>();
+        while (!until.IsCompleted)
+        {
+            for (; count < began.Elapsed.TotalSeconds * perSecond; count++)
+                calls.Add(SubmitAsync($"{prefix}-{count}"));
+            await Task.Delay(20);
+        }
+        await Task.WhenAll(calls);
+        return count;
+    }
+
+    /// <summary>Waits until nothing moves any more and the logs keep every promise; fails with what they break.</summary>
+    public async Task<IReadOnlyList<Invariant>> CheckAsync(IReadOnlyDictionary<string, string> databases, TimeSpan patience)
+    {
+        await using var logs = new EventLogs(databases);
+        IReadOnlyList<long> last = [];
+        IReadOnlyList<Invariant> invariants = [];
+        for (var deadline = DateTime.UtcNow + patience; DateTime.UtcNow < deadline; await Task.Delay(1000))
+        {
+            var now = await logs.LastSequencesAsync(CancellationToken.None);
+            var isStill = IsIdle && now.SequenceEqual(last);
+            last = now;
+            if (!isStill)
+                continue;
+            var rows = Repository.ServiceNames.ToAsyncEnumerable().SelectMany(service => logs.ReadAsync(service, CancellationToken.None));
+            invariants = await Checker.CheckAsync(rows, Accepted);
+            if (invariants.All(invariant => invariant.Holds))
+                return invariants;
+        }
+        Assert.Fail($"After {patience.TotalSeconds} s: {string.Join("\n", invariants.Where(invariant => !invariant.Holds)
+            .Select(invariant => $"{invariant.Name} ({invariant.ViolationCount}): {string.Join(" | ", invariant.Violations.Take(3))}").DefaultIfEmpty($"it does not come to rest, {_unanswered} calls unanswered"))}");
+        return invariants;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _coordinating;
+        _http.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Reads what coordinators are told, as lines of the file channel come, and takes and does whatever is offered.</summary>
+    private async Task CoordinateAsync()
+    {
+        var slots = new SemaphoreSlim(8);
+        var answers = new List<Task>();
+        while (!_stop.IsCancellationRequested)
+        {
+            foreach (var offer in ReadOffers())
+            {
+                Interlocked.Increment(ref _answering);
+                answers.Add(AnswerAsync(offer.Offer, offer.Need, slots));
+            }
+            await Task.WhenAny(Task.Delay(200, _stop.Token));
+        }
+        await Task.WhenAll(answers);
+    }
+
+    private List<(Guid Offer, Guid Need)> ReadOffers()
+    {
+        var offers = new List<(Guid, Guid)>();
+        if (!Directory.Exists(_services.FileChannelFolder))
+            return offers;
+        foreach (var path in Directory.EnumerateFiles(_services.FileChannelFolder, "*.jsonl"))
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            file.Seek(_read.GetValueOrDefault(path), SeekOrigin.Begin);
+            using var reader = new StreamReader(file);
+            var text = reader.ReadToEnd();
+            var end = text.LastIndexOf('\n') + 1;
+            _read[path] = _read.GetValueOrDefault(path) + System.Text.Encoding.UTF8.GetByteCount(text[..end]);
+            foreach (var line in text[..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            {
+                // A process that was killed leaves half a line.
+                if (!line.EndsWith('}') || !line.Contains("org.huzhu.offer.made", StringComparison.Ordinal))
+                    continue;
+                var data = JsonNode.Parse(line)!["data"]!;
+                var offer = Guid.Parse((string)data["offerId"]!);
+                if (_offers.TryAdd(offer, 0))
+                    offers.Add((offer, Guid.Parse((string)data["needId"]!)));
+            }
+        }
+        return offers;
+    }
+
+    private async Task AnswerAsync(Guid offer, Guid need, SemaphoreSlim slots)
+    {
+        await slots.WaitAsync();
+        try
+        {
+            if (await SayAsync(Call.Accept, "accept"))
+                await SayAsync(Call.Complete, "complete");
+        }
+        catch (OperationCanceledException)
+        {
+            // The test is over.
+        }
+        finally
+        {
+            slots.Release();
+            Interlocked.Decrement(ref _answering);
+        }
+
+        async Task<bool> SayAsync(Call call, string word)
+        {
+            var (status, _) = await CallAsync("matching", $"/v1/offers/{offer}/{word}", _coordinator, new { }, null);
+            if (status is < 200 or >= 300)
+                return false;
+            _accepted.Enqueue(new AcceptedCall(call, offer, [need], "", DateTimeOffset.UtcNow));
+            return true;
+        }
+    }
+
+    /// <summary>Repeats a call until it has an answer that means something.</summary>
+    private async Task<(int Status, JsonNode? Body)> CallAsync(string service, string path, string token, object body, string? key)
+    {
+        var replicas = _services.Processes.Where(process => process.Service == service).ToList();
+        Calls++;
+        for (var refused = 0; ; )
+        {
+            _stop.Token.ThrowIfCancellationRequested();
+            var replica = replicas[(int)((uint)Interlocked.Increment(ref _turn) % replicas.Count)];
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(replica.BaseAddress, path)) { Content = JsonContent.Create(body, body.GetType()) };
+                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                if (key is not null)
+                    request.Headers.TryAddWithoutValidation("Idempotency-Key", $"\"{key}\"");
+                using var response = await _http.SendAsync(request, _stop.Token);
+                var status = (int)response.StatusCode;
+                var text = await response.Content.ReadAsStringAsync(_stop.Token);
+                // In progress elsewhere, overloaded, or its servers are away: the same call again.
+                if (status is not (429 or >= 500) && !(status == 409 && text.Contains("in-progress", StringComparison.Ordinal)))
+                    return (status, text.Length == 0 ? null : JsonNode.Parse(text));
+                Failures.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {replica.Name} {path}: {status}");
+            }
+            catch (HttpRequestException exception) when (exception.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } && ++refused < replicas.Count)
+            {
+                // Nothing was sent: the next one.
+                continue;
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException || exception is OperationCanceledException && !_stop.IsCancellationRequested)
+            {
+                Failures.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {replica.Name} {path}: {exception.GetType().Name} {exception.InnerException?.Message ?? exception.Message}");
+            }
+            refused = 0;
+            await Task.Delay(Pause, _stop.Token);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+using System.Globalization;
+
+namespace Huzhu.SystemTests.Faults;
+
+/// <summary>How long and how hard, from the environment that <c>./huzhu test faults</c> sets; without it the short form.</summary>
+internal static class FaultSettings
+{
+    public static bool IsLong { get; } = Environment.GetEnvironmentVariable("HUZHU_FAULTS") == "long";
+    public static int Seed { get; } = Number("HUZHU_FAULTS_SEED") ?? Random.Shared.Next();
+    public static int Kills { get; } = Number("HUZHU_FAULTS_KILLS") ?? 3;
+
+    /// <summary>Requests submitted in a second while things are killed.</summary>
+    public static int Rate { get; } = Number("HUZHU_FAULTS_RATE") ?? (IsLong ? 50 : 8);
+
+    private static int? Number(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
+}
