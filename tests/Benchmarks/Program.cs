@@ -8,6 +8,7 @@ var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringCompare
     ["exactness"] = IndexBenchmark.ExactnessAsync,
     ["index"] = IndexBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
+    ["replicas"] = ReplicasBenchmark.RunAsync,
 };
 
 var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));
