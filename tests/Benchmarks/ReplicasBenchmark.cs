@@ -113,7 +113,7 @@ static class ReplicasBenchmark
     /// <summary>Every offer is told, accepted and done, over HTTP at any of the processes, while new needs come in.</summary>
     static async Task<double> LivesAsync(LocalInfrastructure infrastructure, int needs)
     {
-        const int PerSecond = 100;
+        const int PerSecond = 40;
         var random = new Random(2);
         var answers = new ConcurrentBag<Task>();
         MatchingFleet? fleet = null;
@@ -176,7 +176,7 @@ static class ReplicasBenchmark
         await stop.CancelAsync();
         await saying;
         await fleet.UntilOffersAsync(said, Patience);
-        var times = told.Where(time => time >= at).Prepend(at).Order().ToList();
+        var times = told.Where(time => time >= at).Prepend(at).Append(Stopwatch.GetTimestamp()).Order().ToList();
         var gap = times.Zip(times.Skip(1), (before, after) => Stopwatch.GetElapsedTime(before, after).TotalSeconds).Max();
         fleet[1].Thaw();
         await fleet.CheckAsync(said);

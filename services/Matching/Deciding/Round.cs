@@ -54,6 +54,9 @@ public sealed class Round(Situation situation)
         {
             if (!offer.HoldsPlace || match.State.Find(offer.Id) is not { HoldsPlace: false } ended)
                 continue;
+            // The match was read just now and the ledger is as this process last heard of it.
+            if (!Situation.Roster.StateOf(offer.ResponderId).Held.ContainsKey(offer.Id))
+                throw new StaleLedgerException(offer.ResponderId);
             var released = ResponderState.DecideRelease(Situation.Roster.StateOf(offer.ResponderId), offer.Id, CodeOf(ended), Situation.Now);
             Append(offer.ResponderId, released.Events);
         }
@@ -115,6 +118,12 @@ public sealed class Round(Situation situation)
         OfferStatus.Revoked => ended.EndedBecause!,
         var status => status.ToString().ToLowerInvariant(),
     };
+}
+
+/// <summary>A ledger does not know of a place that its match says it holds: another replica has written it meanwhile.</summary>
+public sealed class StaleLedgerException(ResponderId responder) : Exception($"The ledger of {responder} is not known as it is.")
+{
+    public ResponderId Responder { get; } = responder;
 }
 
 /// <summary>A match as the round leaves it.</summary>

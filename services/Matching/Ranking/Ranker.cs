@@ -25,9 +25,9 @@ public static class Ranker
         var named = Math.Min(better.Count, policy.Policy.MaxCandidatesExplained);
         var explanation = new Explanation(
             policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
-            chosen.State.Version, chosen.Before(runnerUp), runnerUp?.Listing.Id, runnerUp?.DistanceMetres,
+            chosen.State.Version, chosen.Before(runnerUp, asked.Minds), runnerUp?.Listing.Id, runnerUp?.DistanceMetres,
             [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
-            CountByReason(better.Skip(named)), asked.Minds ? plan!.Id : null);
+            CountByReason(better.Skip(named)), asked.Minds ? plan!.Id : null, asked.Weigh(chosen.Listing));
         return new Choice(chosen.Listing, explanation);
     }
 
@@ -89,12 +89,14 @@ public static class Ranker
         private readonly bool _kindIsExact;
         private readonly double _latitude, _longitude, _cosine;
         private readonly Plan? _plan;
+        private readonly Weights? _weights;
 
         public Asked(MatchState match, Policy policy, Zones zones, DateTimeOffset now, Plan? plan = null)
         {
             (_match, _need, _policy, _zones, _now) = (match, match.Need!, policy, zones, now);
             // Online help knows no distance that a price could be weighed against.
             _plan = _need.Mode is DeliveryMode.Offline ? plan : null;
+            _weights = _need.Mode is DeliveryMode.Offline && policy.Weights is { WeighNothing: false } weights ? weights : null;
             _communication = _need.Communication.Aggregate(0u, (mask, need) => mask | 1u << (int)need);
             _kindIsExact = Traits.IsExact(_need.Kind);
             _zone = zones.SignatureOf(_need.Place);
@@ -105,6 +107,32 @@ public static class Ranker
 
         /// <summary>The order minds a plan's prices.</summary>
         public bool Minds => _plan is not null;
+
+        /// <summary>The order is by cost, and not by distance alone.</summary>
+        private bool Costs => _plan is not null || _weights is not null;
+
+        /// <summary>What the policy's weights add to the responder's distance; null when they weigh nothing.</summary>
+        public Weighed? Weigh(Listing listing)
+        {
+            if (_weights is not { } weights)
+                return null;
+            var (state, facts) = listing.Current;
+            var inSubDistrict = false;
+            foreach (var site in facts.Sites)
+                inSubDistrict |= site.Site.Open && _need.SubDistrict is not null && site.Site.SubDistrict == _need.SubDistrict;
+            var turn = 0;
+            if (weights.TurnMetres > 0)
+            {
+                var since = _now - TimeSpan.FromSeconds(weights.TurnSeconds);
+                foreach (var (_, place) in state.Held)
+                    turn += place.At > since ? 1 : 0;
+            }
+            return new Weighed(
+                inSubDistrict ? 0 : weights.OtherSubDistrictMetres,
+                facts.Profile.LeaderHasDisability is true ? 0 : weights.NoPeerMetres,
+                weights.FullLoadMetres * Listing.LoadOf(state),
+                turn >= weights.OffersInATurn ? weights.TurnMetres : 0);
+        }
 
         /// <summary>The best of those that can be asked, and the next best.</summary>
         public (Candidate? Best, Candidate? Second) FirstTwo(Roster directory)
@@ -118,7 +146,7 @@ public static class Ranker
                 if (_need is { Mode: DeliveryMode.Online, SubDistrict: { } subDistrict } && second is null)
                     Search(tier, wanted | available | Traits.IsIn(subDistrict), sameSubDistrict: true);
                 // A price can make one of the next tier the better choice.
-                if (second is null || _plan is not null)
+                if (second is null || Costs)
                     Search(tier, wanted | available, sameSubDistrict: false);
             }
             foreach (var id in _plan?.AssignedTo(_need.NeedId) ?? [])
@@ -227,9 +255,9 @@ public static class Ranker
                     return;
                 listing.SeenAt = look;
                 var candidate = LookAt(listing);
-                // Without prices, whoever can be asked and comes first is chosen.
-                if ((candidate.Reason is not null || _plan is not null) && candidate.CompareTo(last) < 0)
-                    better.Add(candidate.Reason is null ? candidate with { Reason = ExclusionReasons.KeptForOthers } : candidate);
+                // Without prices and weights, whoever can be asked and comes first is chosen.
+                if ((candidate.Reason is not null || Costs) && candidate.CompareTo(last) < 0)
+                    better.Add(candidate.Reason is null ? candidate with { Reason = Minds ? ExclusionReasons.KeptForOthers : ExclusionReasons.WeighedAgainst } : candidate);
             }
         }
 
@@ -256,7 +284,7 @@ public static class Ranker
             : new SpatialIndex.Key(candidate.Load, candidate.Listing.Order);
 
         /// <summary>Beyond which the index gives nobody of this tier that is better than this one.</summary>
-        private SpatialIndex.Key LimitBy(in Candidate found, int tier) => _plan is null
+        private SpatialIndex.Key LimitBy(in Candidate found, int tier) => !Costs
             ? KeyOf(found)
             : new SpatialIndex.Key(Sphere.SquaredChord(Math.Max(0, found.Cost - Plan.CostOf(1, tier, 0))), ulong.MaxValue);
 
@@ -284,7 +312,7 @@ public static class Ranker
                 DistanceMetres: place.Metres,
                 SubDistrict: _need.Mode is DeliveryMode.Online && !place.SameSubDistrict ? 1 : 0,
                 Load: _need.Mode is DeliveryMode.Offline ? 0 : Listing.LoadOf(state),
-                Cost: _plan is null ? 0 : Plan.CostOf(own, tier, place.Metres ?? double.PositiveInfinity) + _plan.PriceOf(listing.Id));
+                Cost: !Costs ? 0 : Plan.CostOf(own, tier, place.Metres ?? double.PositiveInfinity) + (_plan?.PriceOf(listing.Id) ?? 0) + (Weigh(listing)?.Metres ?? 0));
         }
 
         /// <summary>
@@ -339,7 +367,7 @@ public static class Ranker
             Sphere.DistanceMetres(_latitude, _longitude, _cosine, site.Latitude, site.Longitude, site.Cosine);
     }
 
-    /// <param name="Cost">In metres, under a plan; 0 without one.</param>
+    /// <param name="Cost">In metres, where there are prices or weights; 0 without.</param>
     private readonly record struct Candidate(
         Listing Listing, ResponderState State, string? Reason, int Own, int Tier, double? DistanceMetres, int SubDistrict, double Load, double Cost)
         : IComparable<Candidate>
@@ -362,10 +390,10 @@ public static class Ranker
         }
 
         /// <summary>The first thing in the order that tells the two apart.</summary>
-        public string Before(Candidate? next) => next switch
+        public string Before(Candidate? next, bool minds) => next switch
         {
             null => OrderReasons.OnlyOne,
-            { } other when CompareTo(other) > 0 => OrderReasons.LeastTogether,
+            { } other when CompareTo(other) > 0 => minds ? OrderReasons.LeastTogether : OrderReasons.LeastWeighed,
             { } other when Own != other.Own => OrderReasons.OwnGroup,
             { } other when Tier != other.Tier => OrderReasons.ProviderFirst,
             { } other when DistanceMetres != other.DistanceMetres => OrderReasons.Nearest,
