@@ -37,7 +37,6 @@ sealed class MatchingFleet : IAsyncDisposable
     readonly IChannel _channel;
     readonly NpgsqlDataSource _data;
     readonly HttpClient _http = new(new SocketsHttpHandler { MaxConnectionsPerServer = 64 });
-    readonly Dictionary<int, (long Commits, long Conflicts)> _lastCounts = [];
 
     MatchingFleet(LocalInfrastructure infrastructure, ServiceHost services, IConnection connection, IChannel channel, NpgsqlDataSource data)
     {
@@ -120,6 +119,16 @@ sealed class MatchingFleet : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
+    public async Task<List<DateTimeOffset>> OfferTimesAsync()
+    {
+        await using var command = _data.CreateCommand("select timestamp from huzhu.mt_events where type = 'offer_made'");
+        await using var reader = await command.ExecuteReaderAsync();
+        var times = new List<DateTimeOffset>();
+        while (await reader.ReadAsync())
+            times.Add(reader.GetFieldValue<DateTimeOffset>(0));
+        return times;
+    }
+
     /// <summary>Answers an offer over HTTP, at one of the processes.</summary>
     public async Task AnswerAsync(int replica, OfferId offer, string answer)
     {
@@ -130,14 +139,14 @@ sealed class MatchingFleet : IAsyncDisposable
 
     public async Task<FleetCounts> CountsAsync()
     {
+        var (commits, conflicts) = (0L, 0L);
         for (var replica = 1; replica <= Replicas; replica++)
         {
-            if (!this[replica].IsAlive)
-                continue;
             var metrics = await _http.GetStringAsync(new Uri(this[replica].BaseAddress, "metrics"));
-            _lastCounts[replica] = (Value(metrics, "huzhu_matching_commits"), Value(metrics, "huzhu_matching_conflicts"));
+            commits += Value(metrics, "huzhu_matching_commits");
+            conflicts += Value(metrics, "huzhu_matching_conflicts");
         }
-        return new FleetCounts(CpuSeconds(), _lastCounts.Values.Sum(count => count.Commits), _lastCounts.Values.Sum(count => count.Conflicts));
+        return new FleetCounts(CpuSeconds(), commits, conflicts);
 
         static long Value(string metrics, string name) => metrics.Split('\n')
             .Where(line => line.StartsWith($"{name}_total", StringComparison.Ordinal) || line.StartsWith($"{name}{{", StringComparison.Ordinal))
