@@ -19,7 +19,7 @@ public abstract class MatchingConsumerDefinition<TConsumer> : ConsumerDefinition
 
 /// <summary>
 /// A consumer whose messages change ledgers: of its queue one replica at a time is given anything, and the next one when
-/// that is gone. Measured against replicas that compete: docs/adr/0012.
+/// that is gone. Measured against replicas that compete: docs/adr/0011.
 /// </summary>
 public abstract class DecidingConsumerDefinition<TConsumer> : MatchingConsumerDefinition<TConsumer> where TConsumer : class, IConsumer
 {
