@@ -58,13 +58,21 @@ public sealed class Decider(DecisionLoop loop, Log log, IServiceProvider service
     }
 
     /// <summary>Has the backlog tried for these streams, by the replica that decides.</summary>
-    /// <returns>False when that is this one, as far as it knows.</returns>
+    /// <returns>False when that is this one, as far as it knows, or the other cannot be told.</returns>
     public async Task<bool> PassOnAsync(PlacesFreed freed, CancellationToken cancellation)
     {
         if (!IsElsewhere)
             return false;
-        await SendAsync(Others, freed, cancellation);
-        return true;
+        try
+        {
+            await SendWithinAsync(Patience, Others, freed, cancellation);
+            return true;
+        }
+        catch (Exception exception) when (!cancellation.IsCancellationRequested)
+        {
+            logger.LogWarning(exception, "The replica that decides could not be told of freed places; the backlog is tried here");
+            return false;
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -77,9 +85,7 @@ public sealed class Decider(DecisionLoop loop, Log log, IServiceProvider service
                 loop.StandsBy = IsElsewhere;
                 try
                 {
-                    using var within = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-                    within.CancelAfter(Patience);
-                    await SendAsync(Needs, new WhoDecides(), within.Token);
+                    await SendWithinAsync(Patience, Needs, new WhoDecides(), stoppingToken);
                     Volatile.Write(ref _saidAt, time.GetTimestamp());
                 }
                 catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -116,8 +122,12 @@ public sealed class Decider(DecisionLoop loop, Log log, IServiceProvider service
         }
     }
 
-    private async Task SendAsync<T>(Uri queue, T message, CancellationToken cancellation) where T : class =>
-        await (await services.GetRequiredService<IBus>().GetSendEndpoint(queue)).Send(message, cancellation);
+    private async Task SendWithinAsync<T>(TimeSpan patience, Uri queue, T message, CancellationToken cancellation) where T : class
+    {
+        using var within = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        within.CancelAfter(patience);
+        await (await services.GetRequiredService<IBus>().GetSendEndpoint(queue)).Send(message, within.Token);
+    }
 }
 
 /// <summary>Said by every replica into the queue of needs, to find out who hears it.</summary>

@@ -217,6 +217,6 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     /// <summary><see cref="Policy.BacklogRank"/>, where the rows are.</summary>
     private static string Aged(string at, string ageAfterSeconds) => $"""
         case when urgency_rank <= 1 or {ageAfterSeconds}::float8 <= 0 then urgency_rank
-            else greatest(1, urgency_rank - floor(extract(epoch from {at}::timestamptz - submitted_at) / {ageAfterSeconds}::float8)::int) end
+            else greatest(1, urgency_rank - greatest(0, least(3, floor(extract(epoch from {at}::timestamptz - submitted_at)::float8 / {ageAfterSeconds}::float8)))::int) end
         """;
 }

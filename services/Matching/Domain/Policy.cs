@@ -74,7 +74,7 @@ public sealed record Policy(
     public int BacklogRank(Urgency urgency, TimeSpan waited)
     {
         var rank = (int)Urgency.LifeThreatening - (int)urgency;
-        return rank <= 1 || AgeAfterSeconds <= 0 ? rank : Math.Max(1, rank - (int)Math.Floor(waited.TotalSeconds / AgeAfterSeconds));
+        return rank <= 1 || AgeAfterSeconds <= 0 ? rank : Math.Max(1, rank - (int)Math.Clamp(Math.Floor(waited.TotalSeconds / AgeAfterSeconds), 0, 3));
     }
 
     /// <summary>What is out of bounds, by JSON path. Empty when the policy can be followed.</summary>

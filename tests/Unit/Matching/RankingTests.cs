@@ -83,6 +83,16 @@ public class RankingTests
         Assert.Equal((2, 0d, R1), (choice.Explanation.Rank, choice.Explanation.Weighed!.Metres, choice.Explanation.RunnerUp!.Value));
     }
 
+    [Theory]
+    [InlineData(Urgency.LifeThreatening, 0, 0), InlineData(Urgency.LifeThreatening, 1e9, 0), InlineData(Urgency.Health, 1e9, 1)]
+    [InlineData(Urgency.Hardship, 86_399, 2), InlineData(Urgency.Hardship, 86_400, 1), InlineData(Urgency.Hardship, 1e9, 1)]
+    [InlineData(Urgency.Routine, -60, 3), InlineData(Urgency.Routine, 86_400, 2), InlineData(Urgency.Routine, 172_800, 1), InlineData(Urgency.Routine, 1e9, 1)]
+    public void waiting_ages_urgency_step_by_step_and_never_into_danger_of_life(Urgency urgency, double waitedSeconds, int rank)
+    {
+        Assert.Equal(rank, Policy.Default.BacklogRank(urgency, TimeSpan.FromSeconds(waitedSeconds)));
+        Assert.Equal((int)Urgency.LifeThreatening - (int)urgency, (Policy.Default with { AgeAfterSeconds = 0 }).BacklogRank(urgency, TimeSpan.FromSeconds(waitedSeconds)));
+    }
+
     [Fact]
     public void a_turn_ends_with_its_time_and_nobody_is_refused_for_it()
     {
