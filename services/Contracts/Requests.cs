@@ -24,6 +24,12 @@ public sealed record Need(
 /// <summary>A need is complete and waits for a responder.</summary>
 public sealed record NeedSubmitted(Need Need, DateTimeOffset At);
 
+/// <summary>
+/// The same need as in its <see cref="NeedSubmitted"/>, told once more and before it: whoever is in danger of life waits
+/// behind nobody else's message. Which of the two comes first does not matter.
+/// </summary>
+public sealed record LifeThreateningNeedSubmitted(Need Need, DateTimeOffset At);
+
 /// <summary>A repeat call raised the urgency of a need that is already on its way. Urgency never falls.</summary>
 public sealed record NeedUrgencyRaised(NeedId NeedId, Urgency Urgency, DateTimeOffset At);
 

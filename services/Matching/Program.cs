@@ -13,6 +13,7 @@ builder.AddMatching();
 builder.AddMessaging("matching", bus =>
 {
     bus.AddConsumer<ReceiveNeedConsumer, ReceiveNeedDefinition>();
+    bus.AddConsumer<ReceiveUrgentNeedConsumer, ReceiveUrgentNeedDefinition>();
     bus.AddConsumer<RaiseUrgencyConsumer, RaiseUrgencyDefinition>();
     bus.AddConsumer<CancelNeedConsumer, CancelNeedDefinition>();
     bus.AddConsumer<ConfirmNeedConsumer, ConfirmNeedDefinition>();
@@ -23,7 +24,8 @@ builder.AddMessaging("matching", bus =>
     bus.AddConsumer<UpdateResponderConsumer, UpdateResponderDefinition>();
     bus.AddConsumer<SealZoneConsumer, SealZoneDefinition>();
     bus.AddConsumer<LiftZoneConsumer, LiftZoneDefinition>();
-});
+    bus.AddConsumer<DecideForOthersConsumer, DecideForOthersDefinition>();
+}, (_, rabbit) => rabbit.OverrideDefaultBusEndpointQueueName($"matching-replies-{NewId.NextGuid():N}"));
 
 var app = builder.Build();
 app.UseHuzhuDefaults();

@@ -34,6 +34,9 @@ public static class Setup
         services.AddSingleton<DecisionLoop>();
         // Before the bus, so that it stops after it: what is being consumed can still be committed.
         services.AddHostedService(provider => provider.GetRequiredService<DecisionLoop>());
+        services.AddSingleton<Decider>();
+        services.AddHostedService(provider => provider.GetRequiredService<Decider>());
+        services.AddSingleton<BacklogTrial>();
         services.AddHostedService<SafetyNet>();
         services.AddTimer<OfferExpiryTimer>();
         services.AddTimer<EscalationTimer>();

@@ -45,7 +45,9 @@ public static class Publishing
     };
 
     private static IReadOnlyList<object> Submitted(RequestState state, DateTimeOffset at) =>
-        [.. state.Needs.Where(need => need.State == NeedState.Open).Select(need => new V1.NeedSubmitted(NeedOf(state, need.NeedId), at))];
+        [.. state.Needs.Where(need => need.State == NeedState.Open).Select(need => NeedOf(state, need.NeedId)).SelectMany(need => need.Urgency is Urgency.LifeThreatening
+            ? new object[] { new V1.LifeThreateningNeedSubmitted(need, at), new V1.NeedSubmitted(need, at) }
+            : [new V1.NeedSubmitted(need, at)])];
 
     private static V1.Need NeedOf(RequestState state, NeedId needId)
     {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
@@ -26,9 +25,25 @@ static class AssignBenchmark
     sealed record Together(string Case, int Needs, int Responders, int Places, int Served, double SecondsMin, double SecondsMedian, double SecondsMax,
         int Solves, double Metres, double BoundMetres, double Ratio, int OneByOneServed, double OneByOneRatio);
 
+    /// <param name="Ratio">Of the distance to all that are served, to the least there is for whoever knows all needs beforehand.</param>
+    sealed record Trickle(string Case, int Needs, double OptimumServed, double Served, double Ratio, double PricedServed, double PricedRatio, string Target, bool Reached);
+
     public static Task<int> RunAsync(string[] arguments)
     {
         var json = arguments.Contains("--json");
+        var trickles = new List<Trickle>();
+        foreach (var (load, target) in new[] { (0.67, "≤ 1.20 ×"), (0.8, "≤ 1.20 ×"), (0.97, "≥ 99.5 % served") })
+        {
+            foreach (var clustered in new[] { false, true })
+            {
+                var one = MeasureTrickle(5_000, 318, load, clustered, target);
+                trickles.Add(one);
+                if (!json)
+                    Console.WriteLine($"{one.Case}: the optimum serves {one.OptimumServed:P1}; one by one {one.Served:P1} at {one.Ratio:N3} × its distance; with prices of a forecast {one.PricedServed:P1} at {one.PricedRatio:N3} ×; target {one.Target}: {(one.Reached ? "reached" : "not reached")}");
+            }
+        }
+        if (arguments.Contains("--trickle"))
+            return Task.FromResult(0);
         var reports = new List<Together>();
         foreach (var (needs, groups, load) in new[] { (5_000, 318, 0.8), (5_000, 318, 0.97), (50_000, 5_000, 0.8) })
         {
@@ -40,8 +55,8 @@ static class AssignBenchmark
                     + $"{one.Metres / one.Served:N0} m a need, {one.Ratio:N4} × the bound; one by one: {one.OneByOneServed:N0} served, {one.OneByOneRatio:N3} ×");
             }
         }
-        var machine = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} cores, .NET {Environment.Version}";
-        Console.WriteLine(json ? JsonSerializer.Serialize(new { machine, together = reports }, JsonSerializerOptions.Web) : machine);
+        var machine = Machine.Description;
+        Console.WriteLine(json ? JsonSerializer.Serialize(new { machine, trickle = trickles, together = reports }, JsonSerializerOptions.Web) : machine);
         return Task.FromResult(0);
     }
 
@@ -61,10 +76,32 @@ static class AssignBenchmark
         }
         seconds.Sort();
         var bound = Bound(needs, roster, draft);
-        var (served, metres) = OneByOne(needs, roster);
+        var (served, metres) = OneByOne(needs, roster, (_, _) => null);
         return new Together($"{count:N0} needs, {groups:N0} groups, {load:P0} of the places", count, groups, roster.All.Sum(listing => listing.State.Capacity), draft.Event.Served,
             seconds[0], seconds[Rounds / 2], seconds[^1], draft.Rounds, Distance(needs, roster, draft), bound, Distance(needs, roster, draft) / bound,
             served, metres / bound);
+    }
+
+    /// <summary>
+    /// Needs that come one after the other and are decided at once, beside what somebody would do who knew them all. With
+    /// prices: every hundred needs those of a plan for as many needs as are still to come, drawn anew from the same city, as a
+    /// forecast from the days before would be.
+    /// </summary>
+    static Trickle MeasureTrickle(int count, int groups, double load, bool clustered, string target)
+    {
+        const int Every = 100;
+        var random = new Random(1);
+        var needs = Needs(random, count, clustered);
+        var places = (int)(count / load);
+        var optimum = Planner.Assign(needs, Directory(new Random(2), groups, places), Policy, Zones, Now).Event;
+        var (served, metres) = OneByOne(needs, Directory(new Random(2), groups, places), (_, _) => null);
+        Plan? prices = null;
+        var (pricedServed, pricedMetres) = OneByOne(needs, Directory(new Random(2), groups, places), (number, roster) => number % Every > 0 ? prices
+            : prices = Plan.Of(Guid.Empty, Planner.Assign(Needs(random, count - number, clustered), roster, Policy, Zones, Now).Event with { Assigned = [] }));
+        var (ratio, pricedRatio) = (metres / served / (optimum.DistanceMetres / optimum.Served), pricedMetres / pricedServed / (optimum.DistanceMetres / optimum.Served));
+        return new Trickle($"trickle, {count:N0} needs, {groups:N0} groups, {load:P0} of the places{(clustered ? ", half of the needs at the edge" : "")}", count,
+            (double)optimum.Served / count, (double)served / count, ratio, (double)pricedServed / count, pricedRatio, target,
+            target.StartsWith('≤') ? pricedRatio <= 1.2 : pricedServed >= 0.995 * optimum.Served);
     }
 
     static double Distance(IReadOnlyList<MatchState> needs, Roster roster, Draft draft) => needs.Zip(draft.Event.Assigned).Sum(pair => pair.Second.ResponderIds.Sum(id => DistanceTo(pair.First, roster.StateOf(id))));
@@ -92,12 +129,13 @@ static class AssignBenchmark
         return bound;
     }
 
-    static (int Served, double Metres) OneByOne(IReadOnlyList<MatchState> needs, Roster roster)
+    static (int Served, double Metres) OneByOne(IReadOnlyList<MatchState> needs, Roster roster, Func<int, Roster, Plan?> plan)
     {
         var (served, metres) = (0, 0.0);
-        foreach (var need in needs)
+        for (var number = 0; number < needs.Count; number++)
         {
-            if (Ranker.Rank(need, roster, Policy, Zones, Now).Best is not { } best)
+            var need = needs[number];
+            if (Ranker.Rank(need, roster, Policy, Zones, Now, plan(number, roster)).Best is not { } best)
                 continue;
             (served, metres) = (served + 1, metres + DistanceTo(need, best.State));
             var offer = OfferId.Of(need.Need!.NeedId.Value);
@@ -128,10 +166,10 @@ static class AssignBenchmark
         return roster;
     }
 
-    static List<MatchState> Needs(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ =>
+    static List<MatchState> Needs(Random random, int count, bool clustered = false) => [.. Enumerable.Range(0, count).Select(_ =>
     {
         var need = new Need(NeedId.Of(City.Id(random)), RequestId.Of(City.Id(random)), PersonId.Of(City.Id(random)), Kinds[random.Next(Kinds.Length)], DeliveryMode.Offline, 1,
-            City.Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
+            clustered && random.Next(2) == 0 ? City.InTheCore(random) with { Longitude = 121.53 + random.NextDouble() * 0.04 } : City.Place(random), "J", Urgency.Hardship, random.Next(10) == 0 ? [CommunicationNeed.SignLanguage] : [], null, [], Now);
         return MatchState.Evolve(MatchState.Initial, new NeedReceived(need, Now));
     })];
 }

@@ -1,11 +1,12 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Huzhu.Contracts;
+using Huzhu.Local.Infrastructure;
 using Huzhu.Matching.Ranking;
 using Huzhu.TestKit;
 using NetTopologySuite.Geometries;
 using NetTopologySuite.Index.Strtree;
+using Npgsql;
 
 namespace Huzhu.Benchmarks;
 
@@ -23,7 +24,7 @@ static class IndexBenchmark
 
     sealed record Report(string Machine, IReadOnlyList<Figure> Figures, long BytesPerQuery, long BytesPerUpdate, int ExactCases, string? FirstWrong, string PostGis);
 
-    public static Task<int> RunAsync(string[] arguments)
+    public static async Task<int> RunAsync(string[] arguments)
     {
         var city = new Directory(100_000, free: 0.6);
         var full = new Directory(100_000, free: 0.006);
@@ -40,23 +41,37 @@ static class IndexBenchmark
             Beside("100,000 responders, 10 % eligible, again", () => city.Query(Kind | Free), "1,000 responders", () => small.Query(Kind | Free), null, inverse: true),
             Beside("update of one responder's free places", city.Update, "a query", () => city.Query(Kind | Free), "≤ 2", inverse: true),
         };
+        var postGis = await BesidePostGisAsync(city, figures);
         var bytesPerQuery = Bytes(() => city.Query(Kind | Free));
         var bytesPerUpdate = Bytes(() => city.Update());
-        var postGis = System.IO.Directory.Exists("/usr/share/postgresql") && System.IO.Directory.EnumerateFiles("/usr/share/postgresql", "postgis.control", SearchOption.AllDirectories).Any()
-            ? "installed, and not measured by this benchmark" : "not installed on this machine: not measured";
-        var report = new Report($"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} cores, .NET {Environment.Version}",
-            figures, bytesPerQuery, bytesPerUpdate, Cases, IndexCases.FirstWrong(1_000_000, Cases), postGis);
+        var report = new Report(Machine.Description, figures, bytesPerQuery, bytesPerUpdate, Cases, IndexCases.FirstWrong(1_000_000, Cases), postGis);
         if (arguments.Contains("--json"))
         {
             Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
-            return Task.FromResult(report.FirstWrong is null ? 0 : 1);
+            return report.FirstWrong is null ? 0 : 1;
         }
         Console.WriteLine($"{"",-52}{"µs, median",12}{"min",9}{"max",9}{"ratio",9}{"min",9}{"max",9}  beside");
         foreach (var one in figures)
             Console.WriteLine($"{one.Name,-52}{one.MicrosecondsMedian,12:N3}{one.MicrosecondsMin,9:N3}{one.MicrosecondsMax,9:N3}{one.Ratio,9:N2}{one.RatioMin,9:N2}{one.RatioMax,9:N2}  {one.Beside}{(one.Target is null ? "" : $" (target {one.Target})")}");
         Console.WriteLine($"Allocated: {report.BytesPerQuery} bytes a query, {report.BytesPerUpdate} an update. Exactness: {report.FirstWrong ?? $"{Cases:N0} cases equal to brute force"}.");
         Console.WriteLine($"PostGIS: {postGis}. {report.Machine}.");
-        return Task.FromResult(report.FirstWrong is null ? 0 : 1);
+        return report.FirstWrong is null ? 0 : 1;
+    }
+
+    /// <returns>What was measured, or why nothing could be.</returns>
+    static async Task<string> BesidePostGisAsync(Directory city, List<Figure> figures)
+    {
+        var repository = Repository.Find();
+        if (!await Provisioning.EnsurePostGisAsync(repository, Narrator.ToError(), default))
+            return "not installed and not to be had here: not measured";
+        await using var run = await RunFolder.CreateAsync(repository, "bench");
+        await using var server = await PostgresServer.StartAsync(await Provisioning.FindPostgresAsync(repository, Narrator.ToError(), default), run, default);
+        await using var connection = new NpgsqlConnection(await server.CreateDatabaseAsync("index"));
+        await connection.OpenAsync();
+        var query = await city.PrepareAsync(connection);
+        figures.Add(Beside("100,000 responders, 10 % eligible, beside PostGIS", () => city.Query(Kind | Free), "PostGIS k-nearest, prepared, one connection, round trip included",
+            () => city.QueryPostGis(query, Kind | Free), "≥ 200"));
+        return "k-nearest by GiST (<->) on geography with the same filter";
     }
 
     /// <summary>As many random cases as are asked for: <c>--cases</c>, ten million without it.</summary>
@@ -136,6 +151,49 @@ static class IndexBenchmark
             var started = Stopwatch.GetTimestamp();
             for (var number = from; number < from + PeerQueries; number++)
                 NearestOfPeer(_needs[number], filter);
+            return Stopwatch.GetElapsedTime(started).TotalMicroseconds / PeerQueries;
+        }
+
+        /// <summary>The same responders in a table, and the question for the nearest of them, prepared.</summary>
+        public async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection)
+        {
+            await ExecuteAsync("create extension postgis; create table responder (id int primary key, traits bigint not null, lat float8 not null, lon float8 not null, place geography(point))");
+            await using (var rows = await connection.BeginBinaryImportAsync("copy responder (id, traits, lat, lon) from stdin (format binary)"))
+            {
+                for (var number = 0; number < _responders.Length; number++)
+                    await rows.WriteRowAsync(default, number, (long)_responders[number].Traits, _responders[number].Place.Latitude, _responders[number].Place.Longitude);
+                await rows.CompleteAsync();
+            }
+            await ExecuteAsync("update responder set place = st_makepoint(lon, lat)::geography; create index responder_place on responder using gist (place); vacuum (full, analyze) responder");
+            var query = new NpgsqlCommand("select id from responder where traits & $3 = $3 order by place <-> st_makepoint($2, $1)::geography limit 1", connection)
+            {
+                Parameters = { new NpgsqlParameter<double>(), new NpgsqlParameter<double>(), new NpgsqlParameter<long>() },
+            };
+            await query.PrepareAsync();
+            return query;
+
+            async Task ExecuteAsync(string statements)
+            {
+                // One by one: VACUUM stands in no transaction.
+                foreach (var sql in statements.Split("; "))
+                {
+                    await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 600 };
+                    await command.ExecuteNonQueryAsync();
+                }
+            }
+        }
+
+        public double QueryPostGis(NpgsqlCommand query, ulong traits)
+        {
+            var from = _turn++ * PeerQueries % Queries;
+            var started = Stopwatch.GetTimestamp();
+            for (var number = from; number < from + PeerQueries; number++)
+            {
+                ((NpgsqlParameter<double>)query.Parameters[0]).TypedValue = _needs[number].Latitude;
+                ((NpgsqlParameter<double>)query.Parameters[1]).TypedValue = _needs[number].Longitude;
+                ((NpgsqlParameter<long>)query.Parameters[2]).TypedValue = (long)traits;
+                query.ExecuteScalar();
+            }
             return Stopwatch.GetElapsedTime(started).TotalMicroseconds / PeerQueries;
         }
 

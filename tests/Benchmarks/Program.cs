@@ -7,7 +7,9 @@ var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringCompare
     ["decide"] = DecideBenchmark.RunAsync,
     ["exactness"] = IndexBenchmark.ExactnessAsync,
     ["index"] = IndexBenchmark.RunAsync,
+    ["pipeline"] = PipelineBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
+    ["replicas"] = ReplicasBenchmark.RunAsync,
 };
 
 var name = args.FirstOrDefault(argument => !argument.StartsWith('-'));
@@ -17,6 +19,9 @@ if (name is null)
     foreach (var known in benchmarks.Keys.Order(StringComparer.Ordinal)) Console.WriteLine($"  {known}");
     return 0;
 }
+
+// Started by a benchmark as a process of its own.
+if (name == PostGisPeer.Verb) return await PostGisPeer.RunAsync();
 
 if (benchmarks.TryGetValue(name, out var run)) return await run([.. args.Where(argument => argument != name)]);
 

@@ -68,6 +68,25 @@ public static partial class Provisioning
             FindRabbitMq() ?? throw new MissingRequirementException($"RabbitMQ {OldestRabbitMq} or newer was not found after the installation."));
     }
 
+    /// <summary>PostGIS for the native PostgreSQL that was found, for the peers of benchmarks.</summary>
+    /// <returns>False when it is not there and cannot be installed: a container's PostgreSQL, or no such package.</returns>
+    public static async Task<bool> EnsurePostGisAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        // Debian: /usr/lib/postgresql/15/bin beside /usr/share/postgresql/15/extension.
+        if (FindPostgres() is not Installation.Native native || Major(Path.GetFileName(Path.GetDirectoryName(native.Folder))!) is not (> 0 and var version))
+            return false;
+        bool There() => Directory.Exists($"/usr/share/postgresql/{version}/extension") && Directory.EnumerateFiles($"/usr/share/postgresql/{version}/extension", "postgis--*.sql").Any();
+        try
+        {
+            await InstallAsync(repository, narrator, () => There() ? [] : [$"postgresql-{version}-postgis-3"], "or install PostGIS", cancellation);
+        }
+        catch (MissingRequirementException exception)
+        {
+            narrator.Say(exception.Message);
+        }
+        return There();
+    }
+
     /// <summary>Node.js and npm, for the tests that let other people's clients speak to the services.</summary>
     public static async Task<NodeJs> FindOrInstallNodeAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
     {

@@ -109,6 +109,7 @@ public sealed class ScenarioRunner
         await using var deployment = _deployment = await LocalDeployment.StartAsync(new LocalDeploymentOptions
         {
             Kind = "demo",
+            Replicas = _options.Replicas,
             Narrator = _narrator,
             // Rarely: it shares the machine with what is measured.
             SealedEvery = 20_000,
@@ -119,6 +120,8 @@ public sealed class ScenarioRunner
                 ["Channels__Webhook__DefaultSecret"] = coordinators.CallersSecret,
             },
         }, cancellation);
+        foreach (var service in Repository.ServiceNames)
+            _calls.SpreadOver([.. Enumerable.Range(1, _options.Replicas).Select(replica => deployment.Services[service, replica].BaseAddress)]);
         if (_options.Open)
         {
             var console = deployment.Description.Services[Repository.Console];

@@ -35,10 +35,14 @@ public sealed class ServiceCalls : IDisposable
     })
     { Timeout = TimeSpan.FromSeconds(20) };
 
-    long _repeats;
+    readonly Dictionary<string, IReadOnlyList<Uri>> _replicas = [];
+    long _repeats, _sent;
 
     /// <summary>How many tries were repeated, because a service was away or busy.</summary>
     public long Repeats => Interlocked.Read(ref _repeats);
+
+    /// <summary>Has calls to the first of these addresses go to all of them in turn, as a load balancer does, and a repeat to the next one.</summary>
+    public void SpreadOver(IReadOnlyList<Uri> replicas) => _replicas[replicas[0].Authority] = replicas;
 
     /// <param name="token">Null: the address itself says who asks.</param>
     public async Task<Answer> SendAsync(HttpMethod method, Uri address, string? token, object? body, CancellationToken cancellation,
@@ -51,7 +55,7 @@ public sealed class ServiceCalls : IDisposable
             string trouble;
             try
             {
-                using var request = new HttpRequestMessage(method, address);
+                using var request = new HttpRequestMessage(method, ReplicaOf(address));
                 if (token is not null)
                     request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
                 if (idempotencyKey is not null)
@@ -87,6 +91,10 @@ public sealed class ServiceCalls : IDisposable
             ? answer
             : throw new ServiceCallException($"{method} {address.GetLeftPart(UriPartial.Path)} was answered {(int)answer.Status}: {answer.Body}");
     }
+
+    Uri ReplicaOf(Uri address) => _replicas.TryGetValue(address.Authority, out var replicas)
+        ? new Uri(replicas[(int)(Interlocked.Increment(ref _sent) % replicas.Count)], address.PathAndQuery)
+        : address;
 
     public void Dispose() => _client.Dispose();
 

@@ -9,9 +9,10 @@ namespace Huzhu.Local.Verbs;
 /// <param name="Out">Where report.json and report.html go; it may not exist yet.</param>
 /// <param name="Size">Number of needs; null leaves it to the scenario.</param>
 /// <param name="Chaos">Kill each service once, in the middle.</param>
+/// <param name="Replicas">Processes of every service.</param>
 /// <param name="Open">Show the console in a browser while it runs, and the report at the end.</param>
 public sealed record DemoOptions(
-    string Scenario, FileInfo? Needs, FileInfo? Services, DirectoryInfo Out, int Seed, int? Size, bool Chaos, bool Open);
+    string Scenario, FileInfo? Needs, FileInfo? Services, DirectoryInfo Out, int Seed, int? Size, bool Chaos, int Replicas, bool Open);
 
 static class Demo
 {
@@ -43,6 +44,7 @@ static class Demo
                 result.AddError($"--size takes a number above 0, not {value}");
         });
         var chaos = new Option<bool>("--chaos") { Description = "Kill every service once while it runs, with kill -9; the story takes twice as long." };
+        var replicas = Up.ReplicasOption("Processes of every service");
         var open = new Option<bool>("--open") { Description = "Open the console while it runs, and report.html at the end." };
 
         var command = new Verb(
@@ -60,7 +62,7 @@ static class Demo
             130 interrupted.
             """)
         {
-            scenario, needs, services, output, seed, size, chaos, open,
+            scenario, needs, services, output, seed, size, chaos, replicas, open,
         };
         command.Validators.Add(result =>
         {
@@ -78,6 +80,7 @@ static class Demo
                 parsed.GetValue(seed),
                 parsed.GetValue(size),
                 parsed.GetValue(chaos),
+                parsed.GetValue(replicas),
                 parsed.GetValue(open)),
             cancellation));
         return command;

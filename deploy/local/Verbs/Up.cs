@@ -11,17 +11,7 @@ static class Up
     public static Verb Command()
     {
         var detach = new Option<bool>("--detach", "-d") { Description = "Return when all are ready, and leave them running until ./huzhu down." };
-        var replicas = new Option<int>("--replicas")
-        {
-            Description = $"Processes of every service, 1 to {MostReplicas}. huzhu.json names the first of each.",
-            DefaultValueFactory = _ => 1,
-            HelpName = "N",
-        };
-        replicas.Validators.Add(result =>
-        {
-            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out var value) && value is < 1 or > MostReplicas)
-                result.AddError($"--replicas takes a number from 1 to {MostReplicas}, not {value}");
-        });
+        var replicas = ReplicasOption("Processes of every service; huzhu.json names the first of each");
         var command = new Verb(
             "up",
             "Starts the servers, the four services and the console.",
@@ -44,6 +34,18 @@ static class Up
         };
         command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(detach), parsed.GetValue(replicas), cancellation));
         return command;
+    }
+
+    /// <param name="description">What it counts, without the limits.</param>
+    public static Option<int> ReplicasOption(string description)
+    {
+        var replicas = new Option<int>("--replicas") { Description = $"{description}, 1 to {MostReplicas}.", DefaultValueFactory = _ => 1, HelpName = "N" };
+        replicas.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out var value) && value is < 1 or > MostReplicas)
+                result.AddError($"--replicas takes a number from 1 to {MostReplicas}, not {value}");
+        });
+        return replicas;
     }
 
     static async Task<int> RunAsync(bool detach, int replicas, CancellationToken cancellation)

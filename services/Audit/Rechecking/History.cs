@@ -36,6 +36,11 @@ public sealed class LedgerHistory
         return index >= 0 && index < versions.Count ? versions[(int)index].State : null;
     }
 
+    /// <summary>The ledger as it was at an instant, everything of that very instant included.</summary>
+    /// <returns>Null when there was none, or it is too long ago.</returns>
+    public ResponderState? AsOf(ResponderId id, DateTimeOffset at) =>
+        _versions.TryGetValue(id, out var versions) ? versions.FindLast(version => version.At <= at)?.State : null;
+
     /// <summary>The versions that a decision may have seen of a ledger that it does not name, newest first.</summary>
     /// <param name="sequence">The decision's number: what stands before it was there, or is its own transaction's.</param>
     /// <param name="at">The decision's instant: its own transaction's changes may have come before or after it.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Huzhu.Audit.Reading;
 using Huzhu.Contracts;
+using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
 using Huzhu.ServiceDefaults;
@@ -15,7 +16,10 @@ public sealed record Difference(OfferId OfferId, NeedId NeedId, long Sequence, s
 /// that the same transaction, or another replica a moment before, has written.
 /// </param>
 /// <param name="Different">How many differ; <paramref name="Differences"/> names the first of them.</param>
-public sealed record RecheckResult(long Offers, long Retried, long Different, IReadOnlyList<Difference> Differences);
+/// <param name="Plans">Assignments of many needs together that were looked at.</param>
+/// <param name="PlansCertified">Those that are proved by their prices to be the best there was.</param>
+/// <param name="Unjudged">Those of which a need had moved on before the plan was in the log: how it stood is not to be had.</param>
+public sealed record RecheckResult(long Offers, long Retried, long Different, IReadOnlyList<Difference> Differences, long Plans = 0, long PlansCertified = 0, long Unjudged = 0);
 
 /// <summary>
 /// Decides every offer again from Matching's log alone: the same need, the policy, zones and ledgers at the versions that
@@ -47,13 +51,13 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
 
     /// <summary>Changes of the very transaction whose offers are being checked.</summary>
     private readonly List<(ResponderId Id, ResponderState State, DateTimeOffset At)> _ofTheSame = [];
-    private readonly Queue<Pending> _pending = new();
+    private readonly Queue<Waiting> _pending = new();
     private readonly List<PolicyState> _policies = [PolicyState.Initial];
     private readonly Dictionary<Guid, NeedsAssigned> _plans = [];
     private readonly List<Zones> _zones = [new(MeasuresState.Initial)];
     private readonly List<Difference> _differences = [];
     private MeasuresState _measures = MeasuresState.Initial;
-    private long _offers, _retried, _different;
+    private long _offers, _retried, _different, _plansSeen, _plansCertified, _unjudged;
 
     public async Task<RecheckResult> RunAsync(ServiceLog log, CancellationToken cancellation)
     {
@@ -63,14 +67,27 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
                 await RememberAsync(log, stored, cancellation);
             Take(stored, change);
             while (_pending.TryPeek(out var oldest) && oldest.Sequence + ReadAhead < stored.Sequence)
-                Check(_pending.Dequeue());
+                Look(_pending.Dequeue());
         }
         while (_pending.TryDequeue(out var left))
-            Check(left);
-        return new RecheckResult(_offers, _retried, _different, _differences);
+            Look(left);
+        return new RecheckResult(_offers, _retried, _different, _differences, _plansSeen, _plansCertified, _unjudged);
+
+        void Look(Waiting next)
+        {
+            if (next is Pending offer)
+                Check(offer);
+            else if (next is PendingPlan plan)
+                Certify(plan);
+        }
     }
 
-    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence);
+    private abstract record Waiting(long Sequence, DateTimeOffset At);
+
+    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence) : Waiting(Sequence, Offer.At);
+
+    /// <param name="Needs">As they stood; null where one has moved on before the plan was in the log.</param>
+    private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence, Plan.At);
 
     /// <summary>A match that was over and had been let go: its stream says again how it stood.</summary>
     private async Task RememberAsync(ServiceLog log, StoredEvent next, CancellationToken cancellation)
@@ -132,6 +149,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
                 break;
             case NeedsAssigned assigned:
                 _plans[stored.Stream] = assigned;
+                if (!(assigned.At < from || assigned.At > to))
+                    _pending.Enqueue(new PendingPlan(stored.Stream, assigned, NeedsOf(assigned), stored.Sequence));
                 break;
         }
     }
@@ -144,6 +163,81 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         {
             if (_over.Dequeue() is var oldest && _matches.TryGetValue(oldest, out var match) && match.IsOver)
                 _matches.Remove(oldest);
+        }
+    }
+
+    /// <returns>Null when they cannot be known: one has been offered, declined or ended since the plan was made.</returns>
+    private List<MatchState>? NeedsOf(NeedsAssigned plan)
+    {
+        var needs = plan.Assigned.Select(assigned => _matches.GetValueOrDefault(assigned.NeedId, MatchState.Initial)).ToList();
+        return needs.TrueForAll(need => need is { Need: not null, IsOver: false } && need.Offers.TrueForAll(offer => offer.MadeAt <= plan.At && !(offer.EndedAt > plan.At))) ? needs : null;
+    }
+
+    /// <summary>Whether a plan is the best there was, by its prices, over every pair of need and responder as they stood.</summary>
+    private void Certify(PendingPlan pending)
+    {
+        var plan = pending.Plan;
+        Advance(pending);
+        _plansSeen++;
+        var policy = plan.PolicyVersion > 0 ? _policies.ElementAtOrDefault((int)plan.PolicyVersion) : _policies[^1];
+        var zones = plan.PolicyVersion > 0 ? _zones.ElementAtOrDefault((int)plan.ZonesVersion) : _zones[^1];
+        if (policy is null || zones is null)
+        {
+            PlanDiffers($"it names version {plan.PolicyVersion} of the policy and {plan.ZonesVersion} of the sealed zones, and one of them does not exist");
+            return;
+        }
+        if (pending.Needs is not { } needs)
+        {
+            _unjudged++;
+            return;
+        }
+        var touched = new Dictionary<ResponderId, ResponderState>();
+        var named = new HashSet<ResponderId>();
+        foreach (var listing in _roster.All.ToList())
+        {
+            if (_ledgers.AsOf(listing.Id, plan.At) is { } then && then.Version != listing.State.Version)
+                Set(listing.Id, then);
+        }
+        foreach (var (id, version) in plan.Ledgers ?? [])
+        {
+            if (_ledgers.At(id, version) is not { } then)
+            {
+                Restore();
+                PlanDiffers($"it names version {version} of the ledger of {id}, which the log does not have near it");
+                return;
+            }
+            Set(id, then);
+            named.Add(id);
+        }
+        var flaw = Certificate.FlawOf(plan, needs, _roster, policy, zones);
+        var tried = new Dictionary<ResponderId, IEnumerator<ResponderState>>();
+        for (var attempt = 0; attempt < MaxAttempts && flaw is { Suspect: { } suspect } && !named.Contains(suspect); attempt++)
+        {
+            if (!tried.TryGetValue(suspect, out var versions))
+                tried[suspect] = versions = _ledgers.Seen(suspect, pending.Sequence, plan.At, HeardWithin).GetEnumerator();
+            if (!versions.MoveNext())
+                break;
+            Set(suspect, versions.Current);
+            flaw = Certificate.FlawOf(plan, needs, _roster, policy, zones);
+        }
+        Restore();
+        if (flaw is null)
+            _plansCertified++;
+        else
+            PlanDiffers(flaw.Words);
+
+        void PlanDiffers(string what) => Differs(default, default, pending.Sequence, $"Plan {pending.Id} of {plan.Assigned.Count} needs (sequence {pending.Sequence}) is not the best there was: {what}.");
+
+        void Set(ResponderId id, ResponderState state)
+        {
+            touched.TryAdd(id, _roster.StateOf(id));
+            _roster.Set(id, state);
+        }
+
+        void Restore()
+        {
+            foreach (var (id, state) in touched)
+                _roster.Set(id, state);
         }
     }
 
@@ -205,16 +299,16 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
     }
 
-    /// <summary>Lets the roster know what stands before the offer in the log, but for its own transaction's.</summary>
-    private void Advance(Pending offer)
+    /// <summary>Lets the roster know what stands before the event in the log, but for its own transaction's.</summary>
+    private void Advance(Waiting next)
     {
-        foreach (var change in _ofTheSame.Where(change => change.At != offer.Offer.At))
+        foreach (var change in _ofTheSame.Where(change => change.At != next.At))
             Know(change.Id, change.State);
-        _ofTheSame.RemoveAll(change => change.At != offer.Offer.At);
-        while (_notYetKnown.TryPeek(out var change) && change.Sequence < offer.Sequence)
+        _ofTheSame.RemoveAll(change => change.At != next.At);
+        while (_notYetKnown.TryPeek(out var change) && change.Sequence < next.Sequence)
         {
             _notYetKnown.Dequeue();
-            if (change.At == offer.Offer.At)
+            if (change.At == next.At)
                 _ofTheSame.Add((change.Id, change.State, change.At));
             else
                 Know(change.Id, change.State);

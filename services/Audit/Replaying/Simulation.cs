@@ -194,7 +194,8 @@ public sealed class Simulation
         var listings = responders?.Select(id => _roster.TryGet(id, out var listing) ? listing : null).OfType<Listing>().Where(HasPlaces).ToList();
         if (_backlog.Count == 0 || listings is { Count: 0 })
             return;
-        foreach (var (_, _, needId) in _backlog.ToList())
+        // Within one rank the order of the clock stays.
+        foreach (var (_, _, needId) in _backlog.OrderBy(one => _policy.Policy.BacklogRank(_matches[NeedId.Of(one.NeedId)].Urgency, at - one.SubmittedAt)).ThenBy(one => one.SubmittedAt).ThenBy(one => one.NeedId).ToList())
         {
             var id = NeedId.Of(needId);
             if (listings is not null)

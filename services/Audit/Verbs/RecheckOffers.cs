@@ -26,6 +26,8 @@ static class RecheckOffers
             if (result.Different > Shown)
                 await output.WriteLineAsync($"And {result.Different - Shown} more.");
             await output.WriteLineAsync($"{result.Offers} offers decided again in {seconds:0.0} s: {Math.Max(0, result.Offers - result.Different)} come out alike, {result.Different} do not.");
+            if (result.Plans > 0)
+                await output.WriteLineAsync($"{result.PlansCertified} of {result.Plans} assignments of many needs together are proved by their prices to be the best there was{(result.Unjudged > 0 ? $"; of {result.Unjudged} a need had moved on before they were in the log" : "")}.");
             if (result.Retried > 0)
                 await output.WriteLineAsync($"For {result.Retried} of them, ledgers that the offer does not name were taken at a version that the same transaction, or another replica a moment before, had written.");
             return result.Different == 0 ? ExitCodes.Ok : ExitCodes.Found;

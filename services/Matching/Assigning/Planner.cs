@@ -25,13 +25,17 @@ public static class Planner
     /// <summary>Whether the policy has so many offline needs assigned together.</summary>
     public static bool AreMany(int needs, Policy policy) => policy.AssignTogetherFrom > 0 && needs >= policy.AssignTogetherFrom;
 
+    /// <summary>What it costs the plan to leave the need without one of the responders that it wants.</summary>
+    /// <param name="position">In the order of needs, from 0.</param>
+    internal static double UnservedMetresOf(int position, int needs) => UnservedMetres + BeforeMetres * (needs - position);
+
     /// <param name="needs">In the order in which they are to be served where there are too few places.</param>
     public static Draft Assign(IReadOnlyList<MatchState> needs, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
     {
         var (numbers, responders) = (new Dictionary<ResponderId, int>(), new List<Listing>());
         var transport = new Transport(
             new Places(responders), [.. needs.Select(need => policy.Policy.For(need.Urgency).ParallelOffers)],
-            [.. needs.Select((_, position) => (long)(Millimetres * (UnservedMetres + BeforeMetres * (needs.Count - position))))]);
+            [.. needs.Select((_, position) => (long)(Millimetres * UnservedMetresOf(position, needs.Count)))]);
         var found = new HashSet<(int Need, int Responder)>();
         for (var need = 0; need < needs.Count; need++)
             Add(need, null, double.PositiveInfinity, NearestFirst);
@@ -50,7 +54,10 @@ public static class Planner
                 Wanted: needs.Sum(need => policy.Policy.For(need.Urgency).ParallelOffers),
                 Served: solution.Chosen.Sum(chosen => chosen.Count),
                 DistanceMetres: solution.Chosen.Sum(chosen => chosen.Sum(edge => edge.Metres)),
-                [.. plan.Prices.OrderBy(price => price.Key.Value).Select(price => new Price(price.Key, price.Value))], now), rounds);
+                [.. plan.Prices.OrderBy(price => price.Key.Value).Select(price => new Price(price.Key, price.Value))], now,
+                policy.Version, zones.Version,
+                [.. solution.Chosen.SelectMany(chosen => chosen.Select(edge => responders[edge.Responder].Id)).Concat(plan.Prices.Keys).Distinct()
+                    .OrderBy(id => id.Value).Select(id => new LedgerSeen(id, directory.StateOf(id).Version))]), rounds);
         }
 
         int Add(int need, Plan? plan, double limit, int atMost)

@@ -12,8 +12,9 @@ namespace Huzhu.Matching.Deciding;
 /// <summary>
 /// Everything of this process that makes an offer or changes a ledger passes through here, so that one process never
 /// conflicts with itself. What is queued while one transaction commits is decided and committed by the next: no timer,
-/// no waiting at low load. Other replicas do the same beside it; the expected versions of the streams settle who was
-/// first, and whoever was not reads again and decides again.
+/// no waiting at low load. Another replica may do the same beside it, when it takes over or is mistaken about who decides
+/// (<see cref="Decider"/>); the expected versions of the streams settle who was first, and whoever was not reads again and
+/// decides again.
 /// </summary>
 public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvider time, ILogger<DecisionLoop> logger) : BackgroundService
 {
@@ -24,6 +25,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private const int ReservedForLowerLanes = 32;
     private const int MaxRecentWaits = 1024;
     private static readonly TimeSpan TailInterval = TimeSpan.FromMilliseconds(100);
+    private const int TicksAtLeisure = 10;
     private static readonly TimeSpan Recent = TimeSpan.FromSeconds(10);
 
     private static readonly Meter Meter = new("Huzhu.Matching");
@@ -66,6 +68,11 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         _queued.Release();
         return await work.Done.WaitAsync(cancellation);
     }
+
+    /// <summary>
+    /// Another replica decides: its changes are followed at leisure. What is missed costs a conflict when this one takes over.
+    /// </summary>
+    public bool StandsBy { get; set; }
 
     public Task<Answer> DoAsync(NeedId needId, DecideOnMatch decide, Lane lane, Cause cause, CancellationToken cancellation) =>
         DoAsync(new NeedWork(needId, decide, lane, cause), cancellation);
@@ -327,8 +334,10 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private async Task TailAsync(long mark, CancellationToken cancellation)
     {
         using var timer = new PeriodicTimer(TailInterval, time);
-        while (await timer.WaitForNextTickAsync(cancellation))
+        for (var tick = 1; await timer.WaitForNextTickAsync(cancellation); tick++)
         {
+            if (StandsBy && tick % TicksAtLeisure != 0)
+                continue;
             try
             {
                 await using var command = database.CreateCommand($"""

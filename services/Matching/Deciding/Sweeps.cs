@@ -66,13 +66,14 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     /// <summary>Tries the backlog for these responders: needs that one of them could serve, in order, until their places are taken.</summary>
     public async Task TryBacklogAsync(IReadOnlyCollection<ResponderId> responders, Cause cause, CancellationToken cancellation)
     {
-        var after = BacklogPosition.Start;
+        // One moment for all pages, so that nobody ages from one that is still to come into one that has been.
+        var after = BacklogPosition.Start(loop.Look());
         while (Free(responders) is { Count: > 0 } atPage)
         {
             var page = await BacklogAsync(atPage, after, cancellation);
             if (page.Count == 0)
                 return;
-            after = BacklogPosition.Of(page[^1]);
+            after = after.Of(page[^1].Need, page[^1].Aged);
             for (var position = 0; position < page.Count;)
             {
                 // Needs that were tried in vain (a decline, a concern) leave their place to those behind them: look again.
@@ -84,13 +85,14 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
                 var wave = new List<Need>();
                 for (; position < page.Count && places.Count > 0; position++)
                 {
-                    var alone = MatchState.Initial with { Need = page[position], State = NeedState.Waiting, Remaining = page[position].Quantity };
+                    var need = page[position].Need;
+                    var alone = MatchState.Initial with { Need = need, State = NeedState.Waiting, Remaining = need.Quantity };
                     var server = listings.Find(listing => places.ContainsKey(listing.Id) && Ranker.CouldServe(alone, listing, situation.Policy, situation.Zones, situation.Now));
                     if (server is null)
                         continue;
                     if (--places[server.Id] == 0)
                         places.Remove(server.Id);
-                    wave.Add(page[position]);
+                    wave.Add(need);
                 }
                 Retried.Add(wave.Count);
                 var plan = await AssignAsync(wave, (_, state) => state.State is NeedState.Waiting or NeedState.Escalated, cause, cancellation);
@@ -177,23 +179,25 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
         return held;
     }
 
-    private async Task<List<Need>> BacklogAsync(IReadOnlyCollection<Listing> servers, BacklogPosition after, CancellationToken cancellation)
+    private async Task<List<(Need Need, int Aged)>> BacklogAsync(IReadOnlyCollection<Listing> servers, BacklogPosition after, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand($"""
-            select need, urgency_rank from {Tables.Needs}
-            where backlog is not null and (urgency_rank, submitted_at, need_id) > ($1, $2, $3)
+            select need, urgency_rank, aged from (select *, {Aged("$6", "$7")} as aged from {Tables.Needs} where backlog is not null) waiting
+            where (aged, submitted_at, need_id) > ($1, $2, $3)
                 and (need->>'kind' = any($4) or split_part(need->>'kind', '.', 1) = any($4)) and need->>'mode' = any($5)
-            order by urgency_rank, submitted_at, need_id limit {Page}
+            order by aged, submitted_at, need_id limit {Page}
             """);
         command.Parameters.AddWithValue(after.Rank);
         command.Parameters.AddWithValue(after.SubmittedAt);
         command.Parameters.AddWithValue(after.NeedId);
         command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.ServiceKinds).Distinct().ToArray());
         command.Parameters.AddWithValue(servers.SelectMany(listing => listing.State.Profile!.Modes).Distinct().Select(Words.Of).ToArray());
-        var needs = new List<Need>();
+        command.Parameters.AddWithValue(after.At);
+        command.Parameters.AddWithValue(after.AgeAfterSeconds);
+        var needs = new List<(Need, int)>();
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
-            needs.Add(ReadNeed(reader.GetString(0), reader.GetInt32(1)));
+            needs.Add((ReadNeed(reader.GetString(0), reader.GetInt32(1)), reader.GetInt32(2)));
         return needs;
     }
 
@@ -202,9 +206,17 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
 
     private sealed record Place(OfferId OfferId, ResponderId ResponderId, Need Need);
 
-    private readonly record struct BacklogPosition(int Rank, DateTimeOffset SubmittedAt, Guid NeedId)
+    private readonly record struct BacklogPosition(int Rank, DateTimeOffset SubmittedAt, Guid NeedId, DateTimeOffset At, double AgeAfterSeconds)
     {
-        public static BacklogPosition Start => new(-1, DateTimeOffset.UnixEpoch, Guid.Empty);
-        public static BacklogPosition Of(Need need) => new(Tables.RankOf(need.Urgency), need.SubmittedAt.ToUniversalTime(), need.NeedId.Value);
+        public static BacklogPosition Start(Situation situation) =>
+            new(-1, DateTimeOffset.UnixEpoch, Guid.Empty, situation.Now.ToUniversalTime(), situation.Policy.Policy.AgeAfterSeconds);
+
+        public BacklogPosition Of(Need need, int aged) => this with { Rank = aged, SubmittedAt = need.SubmittedAt.ToUniversalTime(), NeedId = need.NeedId.Value };
     }
+
+    /// <summary><see cref="Policy.BacklogRank"/>, where the rows are.</summary>
+    private static string Aged(string at, string ageAfterSeconds) => $"""
+        case when urgency_rank <= 1 or {ageAfterSeconds}::float8 <= 0 then urgency_rank
+            else greatest(1, urgency_rank - greatest(0, least(3, floor(extract(epoch from {at}::timestamptz - submitted_at)::float8 / {ageAfterSeconds}::float8)))::int) end
+        """;
 }

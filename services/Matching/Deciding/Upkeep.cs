@@ -26,13 +26,12 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
         if (page.Events.Count == 0)
             return NullChangeListener.Instance;
         // Asked for late: the store is built with its subscriptions, and the loop is built with the store.
-        var (loop, sweeps) = (services.GetRequiredService<DecisionLoop>(), services.GetRequiredService<Sweeps>());
-        await loop.Loaded.WaitAsync(cancellationToken);
+        await services.GetRequiredService<DecisionLoop>().Loaded.WaitAsync(cancellationToken);
         for (var wait = TimeSpan.FromMilliseconds(100); ; wait = wait < LongestWait ? wait * 2 : LongestWait)
         {
             try
             {
-                await TryAsync(page, loop, sweeps, cancellationToken);
+                await TryAsync(page, services, cancellationToken);
                 return NullChangeListener.Instance;
             }
             catch (Exception exception) when (exception is not OperationCanceledException && Messaging.IsServerAway(exception))
@@ -45,22 +44,50 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private static async Task TryAsync(EventRange page, DecisionLoop loop, Sweeps sweeps, CancellationToken cancellation)
+    private static async Task TryAsync(EventRange page, IServiceProvider services, CancellationToken cancellation)
     {
         var versions = new Dictionary<Guid, long>();
-        var everybody = false;
+        var everywhere = false;
         foreach (var stored in page.Events)
         {
-            everybody |= stored.Data is ZoneLifted;
+            everywhere |= stored.Data is ZoneLifted;
             versions[stored.StreamId] = stored.Version;
         }
+        var freed = new PlacesFreed(versions, everywhere, page.Events[^1].Id.ToString());
+        if (!await services.GetRequiredService<Decider>().PassOnAsync(freed, cancellation))
+            await services.GetRequiredService<BacklogTrial>().TryAsync(freed, cancellation);
+    }
+}
+
+/// <summary>Tries the backlog where places were freed, once this process knows of them.</summary>
+public sealed class BacklogTrial(DecisionLoop loop, Sweeps sweeps)
+{
+    private readonly SemaphoreSlim _alone = new(1);
+
+    public async Task TryAsync(PlacesFreed freed, CancellationToken cancellation)
+    {
+        await loop.Loaded.WaitAsync(cancellation);
+        // One after the other: two at once would try the same needs for the same places.
+        await _alone.WaitAsync(cancellation);
+        try
+        {
+            await TryAloneAsync(freed, cancellation);
+        }
+        finally
+        {
+            _alone.Release();
+        }
+    }
+
+    private async Task TryAloneAsync(PlacesFreed freed, CancellationToken cancellation)
+    {
         // The change may be another replica's, and not be known here yet.
-        var unknown = versions.Where(stream => stream.Key == MeasuresState.StreamId
+        var unknown = freed.Versions.Where(stream => stream.Key == MeasuresState.StreamId
             ? loop.Zones.Version < stream.Value
             : loop.Roster.StateOf(ResponderId.Of(stream.Key)).Version < stream.Value).Select(stream => stream.Key).ToArray();
         await loop.RefreshAsync(unknown, cancellation);
-        var responders = everybody ? [.. loop.Roster.All.Select(listing => listing.Id)] : versions.Keys.Select(ResponderId.Of).ToList();
-        await sweeps.TryBacklogAsync(responders, Cause.Current(page.Events[^1].Id.ToString()), cancellation);
+        var responders = freed.Everywhere ? [.. loop.Roster.All.Select(listing => listing.Id)] : freed.Versions.Keys.Select(ResponderId.Of).ToList();
+        await sweeps.TryBacklogAsync(responders, Cause.Current(freed.CausationId), cancellation);
     }
 }
 
@@ -68,7 +95,7 @@ public sealed class BacklogSubscription(IServiceProvider services) : ISubscripti
 /// Finishes what may have been interrupted: at start, and then at least once a minute. Everything here is also caused
 /// by events; this is the net below them.
 /// </summary>
-public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, TimeProvider time, ILogger<SafetyNet> logger) : BackgroundService
+public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider, TimeProvider time, ILogger<SafetyNet> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -99,6 +126,11 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, TimeProvider tim
 
     private async Task SweepAsync(CancellationToken cancellation)
     {
+        if (decider.IsElsewhere)
+        {
+            await sweeps.CountBacklogAsync(cancellation);
+            return;
+        }
         var cause = Cause.Current("safety-net");
         foreach (var listing in loop.Roster.All.Where(listing => listing.State is { Opening: not Opening.Open, Held.Count: > 0 }))
             await sweeps.TakeFromAsync(listing.Id, cause, cancellation);
@@ -110,19 +142,19 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, TimeProvider tim
 }
 
 /// <summary>An offer's life is over, unless it has ended before.</summary>
-public sealed class OfferExpiryTimer(DecisionLoop loop) : ITimerHandler
+public sealed class OfferExpiryTimer(Decider decider) : ITimerHandler
 {
     public string Kind => Log.OfferExpiry;
 
-    public Task HandleAsync(Guid subject, CancellationToken cancellation) => loop.DoAsync(
-        NeedId.Of(subject), (state, situation) => Match.DecideExpire(state, situation.Now), Lane.Normal, Cause.Current("timer:offer-expiry"), cancellation);
+    public Task HandleAsync(Guid subject, CancellationToken cancellation) => decider.DoAsync(
+        new NeedCommand(NeedId.Of(subject), NeedVerb.Expire), Lane.Normal, Cause.Current("timer:offer-expiry"), cancellation);
 }
 
 /// <summary>The urgency's limit has passed: if the need still waits, humans are told.</summary>
-public sealed class EscalationTimer(DecisionLoop loop) : ITimerHandler
+public sealed class EscalationTimer(Decider decider) : ITimerHandler
 {
     public string Kind => Log.Escalation;
 
-    public Task HandleAsync(Guid subject, CancellationToken cancellation) => loop.DoAsync(
-        NeedId.Of(subject), Sweeps.Retry, Lane.Normal, Cause.Current("timer:escalation"), cancellation);
+    public Task HandleAsync(Guid subject, CancellationToken cancellation) => decider.DoAsync(
+        new NeedCommand(NeedId.Of(subject), NeedVerb.Retry), Lane.Normal, Cause.Current("timer:escalation"), cancellation);
 }

@@ -20,6 +20,7 @@ namespace Huzhu.Matching.Domain;
 /// Those better placed beyond that limit, counted by reason. Nothing is said of whoever comes after the chosen one: it
 /// had no part in the decision, and a decision must not cost more the larger the directory is.
 /// </param>
+/// <param name="Weighed">Null when nothing is weighed.</param>
 /// <param name="PlanId">The stream of the plan whose prices the order minded, where many needs were assigned together.</param>
 /// <param name="Assignment">Who chose the responder by hand, where a person did; the hard rules held all the same.</param>
 public sealed record Explanation(
@@ -36,12 +37,20 @@ public sealed record Explanation(
     IReadOnlyList<LeftOut> LeftOut,
     IReadOnlyDictionary<string, int> OthersLeftOut,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? PlanId = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Assignment? Assignment = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Assignment? Assignment = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weighed? Weighed = null);
 
 /// <summary>A person of the operating centre chose whom to ask.</summary>
 /// <param name="By">The subject of the token.</param>
 /// <param name="Reason">What the person gave as the reason. No personal data.</param>
 public sealed record Assignment(string By, string Reason);
+
+/// <summary>What the policy's weights made of the responder, in metres added to its distance; in all and one by one.</summary>
+public sealed record Weighed(double OtherSubDistrict, double NoPeer, double Load, double Turn)
+{
+    [JsonIgnore]
+    public double Metres => OtherSubDistrict + NoPeer + Load + Turn;
+}
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
 public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
@@ -71,6 +80,7 @@ public static class ExclusionReasons
     public const string AskedRecently = "asked-recently";
     public const string AlreadyOffered = "already-offered";
     public const string Full = "full";
+    public const string WeighedAgainst = "weighed-against";
     public const string KeptForOthers = "kept-for-others";
     public const string PassedOver = "passed-over";
 
@@ -78,7 +88,7 @@ public static class ExclusionReasons
     public static IReadOnlyList<string> InOrder { get; } =
     [
         Kind, Mode, Communication, OutOfArea, ZoneSealed, Withdrawn, Closed, Paused, ExcludedByPerson, ExcludedConcern,
-        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full, KeptForOthers, PassedOver,
+        ExcludedDisputed, ExcludedDeclined, ExcludedReleased, ExcludedRevoked, AskedRecently, AlreadyOffered, Full, WeighedAgainst, KeptForOthers, PassedOver,
     ];
 
     /// <summary>Being asked again soon is a courtesy of the timers and no hard rule: a person who has spoken with the responder may.</summary>
@@ -95,6 +105,7 @@ public static class OrderReasons
     public const string SameSubDistrict = "same-sub-district";
     public const string LeastLoaded = "least-loaded";
     public const string LeastTogether = "least-together";
+    public const string LeastWeighed = "least-weighed";
     public const string LowestId = "lowest-id";
     public const string ByOperator = "by-operator";
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 
 namespace Huzhu.Matching.Domain;
@@ -6,6 +7,9 @@ public abstract record PlanEvent(DateTimeOffset At);
 
 /// <summary>What one more place with the responder would have spared all the needs of the plan together, in metres.</summary>
 public readonly record struct Price(ResponderId ResponderId, double Metres);
+
+/// <summary>The version of a responder's ledger that was looked at.</summary>
+public readonly record struct LedgerSeen(ResponderId ResponderId, long Version);
 
 /// <summary>Whom a need of the plan was to be offered to; nobody where there was no place.</summary>
 public sealed record Assigned(NeedId NeedId, IReadOnlyList<ResponderId> ResponderIds);
@@ -21,5 +25,11 @@ public sealed record Assigned(NeedId NeedId, IReadOnlyList<ResponderId> Responde
 /// <param name="Served">How many could be planned.</param>
 /// <param name="DistanceMetres">The way to all that are served, together.</param>
 /// <param name="Prices">Nobody else has one.</param>
-public sealed record NeedsAssigned(IReadOnlyList<Assigned> Assigned, int Wanted, int Served, double DistanceMetres, IReadOnlyList<Price> Prices, DateTimeOffset At)
-    : PlanEvent(At);
+/// <param name="PolicyVersion">Of the policy that was followed; 0 in logs from before it was written down, as are the next two.</param>
+/// <param name="ZonesVersion">Of the measures that were minded.</param>
+/// <param name="Ledgers">The versions at which the ledgers of those that have a need or a price were looked at.</param>
+public sealed record NeedsAssigned(
+    IReadOnlyList<Assigned> Assigned, int Wanted, int Served, double DistanceMetres, IReadOnlyList<Price> Prices, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long PolicyVersion = 0,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long ZonesVersion = 0,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<LedgerSeen>? Ledgers = null) : PlanEvent(At);

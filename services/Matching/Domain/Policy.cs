@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Deciding;
 
@@ -15,10 +16,27 @@ public sealed record PolicyChanged(Policy Policy, string By, DateTimeOffset At) 
 /// <param name="AskAgainAfterSeconds">A responder that was silent, or could not be reached, is asked again for the same need only after this.</param>
 public sealed record UrgencyRules(double OfferLifeSeconds, int ParallelOffers, double EscalateAfterSeconds, double AskAgainAfterSeconds);
 
+/// <summary>
+/// What counts beside the way there, for offline help, in metres of detour: somebody who has not what is weighed is taken for so
+/// much further away than it is. All 0: nearest first, and nothing else. Bounded, so that nobody goes across a city for it.
+/// </summary>
+/// <param name="OtherSubDistrictMetres">Works from another sub-district than the person's: who knows the place comes first.</param>
+/// <param name="NoPeerMetres">Is not known to be led by somebody with a disability: peers who help peers come first.</param>
+/// <param name="FullLoadMetres">All places held but one; half of it at half of the places: of near equals the one with more room.</param>
+/// <param name="TurnMetres">Has had <paramref name="OffersInATurn"/> offers within <paramref name="TurnSeconds"/> and has them still: it is somebody else's turn.</param>
+public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMetres = 0, double FullLoadMetres = 0, double TurnMetres = 0, int OffersInATurn = 3, double TurnSeconds = 900)
+{
+    public const double MostMetres = 5_000;
+
+    public bool WeighNothing => OtherSubDistrictMetres == 0 && NoPeerMetres == 0 && FullLoadMetres == 0 && TurnMetres == 0;
+}
+
 /// <summary>What the order of responders and the timers follow. Data with a version; every offer names the version that made it.</summary>
 /// <param name="ProviderBeforeGroup">Formal providers are asked before groups while they are open.</param>
 /// <param name="MaxCandidatesExplained">How many of the better placed ones an offer's explanation names one by one.</param>
 /// <param name="MaxUnansweredOffersPerNeed">After so many offers that were declined, expired or undeliverable, only humans go on.</param>
+/// <param name="Weights">Null: nothing is weighed.</param>
+/// <param name="AgeAfterSeconds">Whoever has waited so long comes among those of the next urgency, and so on, but never before those in danger of life. 0: never.</param>
 /// <param name="AssignTogetherFrom">So many offline needs that move at once are assigned together, for the shortest way to all of them; fewer, one by one. 0: never together.</param>
 public sealed record Policy(
     bool ProviderBeforeGroup,
@@ -28,7 +46,9 @@ public sealed record Policy(
     UrgencyRules Routine,
     int MaxCandidatesExplained,
     int MaxUnansweredOffersPerNeed,
-    int AssignTogetherFrom = 16)
+    int AssignTogetherFrom = 16,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weights? Weights = null,
+    double AgeAfterSeconds = 24 * 3600)
 {
     private const double MinSeconds = 0.01;
     private const double MaxSeconds = 90 * 24 * 3600;
@@ -50,6 +70,13 @@ public sealed record Policy(
         Urgency.Routine => Routine,
     };
 
+    /// <summary>Where a need stands in the backlog's order, before its clock: 0 is first. Waiting ages urgency.</summary>
+    public int BacklogRank(Urgency urgency, TimeSpan waited)
+    {
+        var rank = (int)Urgency.LifeThreatening - (int)urgency;
+        return rank <= 1 || AgeAfterSeconds <= 0 ? rank : Math.Max(1, rank - (int)Math.Clamp(Math.Floor(waited.TotalSeconds / AgeAfterSeconds), 0, 3));
+    }
+
     /// <summary>What is out of bounds, by JSON path. Empty when the policy can be followed.</summary>
     public IReadOnlyDictionary<string, string[]> Errors()
     {
@@ -65,7 +92,24 @@ public sealed record Policy(
         Between(MaxCandidatesExplained, 0, 200, "maxCandidatesExplained");
         Between(MaxUnansweredOffersPerNeed, 1, 1000, "maxUnansweredOffersPerNeed");
         Between(AssignTogetherFrom, 0, 1_000_000, "assignTogetherFrom");
+        if (AgeAfterSeconds != 0)
+            Seconds(AgeAfterSeconds, "ageAfterSeconds");
+        if (Weights is { } weights)
+        {
+            Metres(weights.OtherSubDistrictMetres, "weights.otherSubDistrictMetres");
+            Metres(weights.NoPeerMetres, "weights.noPeerMetres");
+            Metres(weights.FullLoadMetres, "weights.fullLoadMetres");
+            Metres(weights.TurnMetres, "weights.turnMetres");
+            Between(weights.OffersInATurn, 1, 1000, "weights.offersInATurn");
+            Seconds(weights.TurnSeconds, "weights.turnSeconds");
+        }
         return errors;
+
+        void Metres(double value, string path)
+        {
+            if (value is not (>= 0 and <= Weights.MostMetres))
+                errors[path] = [$"Must be between 0 and {Weights.MostMetres} metres."];
+        }
 
         void Seconds(double value, string path)
         {

@@ -9,11 +9,11 @@ using Npgsql;
 namespace Huzhu.Matching.Features;
 
 /// <summary>Whose offer it is, and whether the caller may answer it; the same for every answer.</summary>
-public sealed class OfferDesk(DecisionLoop loop, NpgsqlDataSource database, LinkSigner links)
+public sealed class OfferDesk(DecisionLoop loop, Decider decider, NpgsqlDataSource database, LinkSigner links)
 {
     /// <param name="key">The signature in the offer's own link, for whoever has no token.</param>
     /// <param name="named">The responder that the caller says it is, if it says so.</param>
-    public async Task<IResult> AnswerAsync(OfferId offerId, HttpContext http, string? key, ResponderId? named, DecideOnMatch decide, CancellationToken cancellation,
+    public async Task<IResult> AnswerAsync(OfferId offerId, HttpContext http, string? key, ResponderId? named, Func<NeedId, NeedCommand> command, CancellationToken cancellation,
         bool operatorsOnly = false)
     {
         var signedIn = http.User.Identity?.IsAuthenticated == true;
@@ -27,7 +27,7 @@ public sealed class OfferDesk(DecisionLoop loop, NpgsqlDataSource database, Link
         var may = operatorsOnly ? http.User.IsInRole(Roles.Operator) : Speaks(http.User, signedIn, offerId, offer.ResponderId, key);
         if (!may || named is { } responder && responder != offer.ResponderId)
             return NotYours;
-        var answer = await loop.DoAsync(offer.NeedId, decide, Lane.Urgent, Cause.Current(), cancellation);
+        var answer = await decider.DoAsync(command(offer.NeedId), Lane.Urgent, Cause.Current(), cancellation);
         return answer.Refusal is { } refusal ? refusal.ToProblem() : Results.Ok(MatchView.Of(offer.NeedId, answer.State, answer.Version));
     }
 
@@ -61,24 +61,24 @@ public static class AnswerOffer
         // The desk decides who may answer: a token is not the only way.
         var offers = app.MapGroup("/v1/offers/{id}").WithTags("Offers").AllowAnonymous();
         offers.MapPost("/accept", (OfferId id, string? key, OfferAnswer? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
-            desk.AnswerAsync(id, http, key, body?.ResponderId, (state, situation) => Match.DecideAccept(state, id, situation.Now), cancellation))
+            desk.AnswerAsync(id, http, key, body?.ResponderId, needId => new NeedCommand(needId, NeedVerb.Accept, id), cancellation))
             .WithSummary("Take the need. The first to accept gets it.").Produces<MatchView>();
         offers.MapPost("/decline", Decline).WithSummary("Say no; the next candidate is asked at once.").Produces<MatchView>();
         offers.MapPost("/start", (OfferId id, string? key, OfferAnswer? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
-            desk.AnswerAsync(id, http, key, body?.ResponderId, (state, situation) => Match.DecideStart(state, id, situation.Now), cancellation))
+            desk.AnswerAsync(id, http, key, body?.ResponderId, needId => new NeedCommand(needId, NeedVerb.Start, id), cancellation))
             .WithSummary("Help has begun.").Produces<MatchView>();
         offers.MapPost("/complete", (OfferId id, string? key, Completion? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
-            desk.AnswerAsync(id, http, key, body?.ResponderId, (state, situation) => Match.DecideComplete(state, id, body?.Quantity, situation.Now), cancellation))
+            desk.AnswerAsync(id, http, key, body?.ResponderId, needId => new NeedCommand(needId, NeedVerb.Complete, id, Quantity: body?.Quantity), cancellation))
             .WithSummary("Help is done; less than asked leaves the rest open.").Produces<MatchView>();
         offers.MapPost("/release", (OfferId id, string? key, Release? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
             Reasoned(body?.Reason) is not { } reason
                 ? Task.FromResult(ReasonIsMissing)
-                : desk.AnswerAsync(id, http, key, body!.ResponderId, (state, situation) => Match.DecideRelease(state, id, reason, situation.Now), cancellation))
+                : desk.AnswerAsync(id, http, key, body!.ResponderId, needId => new NeedCommand(needId, NeedVerb.Release, id, reason), cancellation))
             .WithSummary("Cannot go on: the need goes back with its original clock.").Produces<MatchView>();
         offers.MapPost("/revoke", (OfferId id, Revocation? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
             Reasoned(body?.Reason) is not { } reason
                 ? Task.FromResult(ReasonIsMissing)
-                : desk.AnswerAsync(id, http, null, null, (state, situation) => Match.DecideRevokeByOperator(state, id, reason, situation.Now), cancellation, operatorsOnly: true))
+                : desk.AnswerAsync(id, http, null, null, needId => new NeedCommand(needId, NeedVerb.Revoke, id, reason), cancellation, operatorsOnly: true))
             .WithSummary("Take the offer away, as the operating centre.").Produces<MatchView>();
     }
 
@@ -93,7 +93,7 @@ public static class AnswerOffer
             {
                 ["reason"] = [$"Must be one of {Words.List<DeclineReason>()}."],
             }))
-            : desk.AnswerAsync(id, http, key, body!.ResponderId, (state, situation) => Match.DecideDecline(state, id, reason, situation.Now), cancellation);
+            : desk.AnswerAsync(id, http, key, body!.ResponderId, needId => new NeedCommand(needId, NeedVerb.Decline, id, DeclineReason: reason), cancellation);
 
     private static string? Reasoned(string? reason) => reason?.Trim() is { Length: > 0 and <= 500 } text ? text : null;
 

@@ -26,7 +26,7 @@ public sealed class SealZoneConsumer(DecisionLoop loop, Log log, Sweeps sweeps, 
     }
 }
 
-public sealed class SealZoneDefinition : MatchingConsumerDefinition<SealZoneConsumer>;
+public sealed class SealZoneDefinition : DecidingConsumerDefinition<SealZoneConsumer>;
 
 /// <summary>The zone is open again; the backlog subscription tries what waited for it.</summary>
 public sealed class LiftZoneConsumer(DecisionLoop loop, Log log, TimeProvider time) : IConsumer<MeasureLifted>
@@ -40,4 +40,4 @@ public sealed class LiftZoneConsumer(DecisionLoop loop, Log log, TimeProvider ti
     }
 }
 
-public sealed class LiftZoneDefinition : MatchingConsumerDefinition<LiftZoneConsumer>;
+public sealed class LiftZoneDefinition : DecidingConsumerDefinition<LiftZoneConsumer>;

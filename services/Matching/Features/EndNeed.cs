@@ -16,7 +16,7 @@ public sealed class CancelNeedConsumer(DecisionLoop loop) : IConsumer<Contracts.
     }
 }
 
-public sealed class CancelNeedDefinition : MatchingConsumerDefinition<CancelNeedConsumer>;
+public sealed class CancelNeedDefinition : DecidingConsumerDefinition<CancelNeedConsumer>;
 
 /// <summary>The person says that the help came.</summary>
 public sealed class ConfirmNeedConsumer(DecisionLoop loop) : IConsumer<Contracts.Requests.V1.NeedConfirmed>
@@ -29,7 +29,7 @@ public sealed class ConfirmNeedConsumer(DecisionLoop loop) : IConsumer<Contracts
     }
 }
 
-public sealed class ConfirmNeedDefinition : MatchingConsumerDefinition<ConfirmNeedConsumer>;
+public sealed class ConfirmNeedDefinition : DecidingConsumerDefinition<ConfirmNeedConsumer>;
 
 /// <summary>A need that had ended, or was held for humans, goes back to matching on its original clock.</summary>
 public sealed class ReopenNeedConsumer(DecisionLoop loop) : IConsumer<Contracts.Requests.V1.NeedReopened>
@@ -44,4 +44,4 @@ public sealed class ReopenNeedConsumer(DecisionLoop loop) : IConsumer<Contracts.
     }
 }
 
-public sealed class ReopenNeedDefinition : MatchingConsumerDefinition<ReopenNeedConsumer>;
+public sealed class ReopenNeedDefinition : DecidingConsumerDefinition<ReopenNeedConsumer>;

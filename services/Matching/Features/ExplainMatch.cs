@@ -34,11 +34,13 @@ internal static class InWords
         yield return First(why);
         if (why.Assignment is { } assignment)
             yield return $"{assignment.By} gave as the reason: {assignment.Reason.TrimEnd('.')}.";
+        if (why.Weighed is { Metres: > 0 } weighed)
+            yield return $"By the policy's weights it counted as {Distance(weighed.Metres)} further away than it is: {string.Join(", ", Weights(weighed))}.";
         if (why.LeftOut.Count == 0)
             yield return "Nobody was better placed.";
         else
         {
-            yield return $"{Count(why.Rank - 1)} better placed but {(why.Assignment is not null ? "could not be asked, or were passed over" : why.PlanId is null ? "could not be asked" : "could not be asked, or kept for others")}:";
+            yield return $"{Count(why.Rank - 1)} better placed but {Otherwise(why)}:";
             foreach (var left in why.LeftOut.Take(NamedOneByOne))
                 yield return $"The {Kind(left.Kind)} {left.ResponderId}{(left.DistanceMetres is { } away ? $", {Distance(away)} away," : "")} {Reason(left.Reason)}.";
             if (why.LeftOut.Count > NamedOneByOne)
@@ -90,9 +92,30 @@ internal static class InWords
         OrderReasons.LeastLoaded => "Of those equally placed it had the most room.",
         OrderReasons.LeastTogether => "It was assigned together with many other needs: this is the shortest way to all of them, although somebody who could be asked was nearer.",
         OrderReasons.ByOperator => "A person of the operating centre chose it.",
+        OrderReasons.LeastWeighed => "It was not the nearest that could be asked, but with what the policy weighs (who knows the place, who is a peer, who has room, whose turn it is) it came first.",
         OrderReasons.LowestId => "It was equal to the next one in every respect; the lower id decided.",
         var code => $"It came first by the rule {code}.",
     };
+
+    private static string Otherwise(Explanation why) => why switch
+    {
+        { Assignment: not null } => "could not be asked, or were passed over",
+        { PlanId: not null } => "could not be asked, or kept for others",
+        { Weighed: not null } => "could not be asked, or weighed against",
+        _ => "could not be asked",
+    };
+
+    private static IEnumerable<string> Weights(Weighed weighed)
+    {
+        if (weighed.OtherSubDistrict > 0)
+            yield return $"{Distance(weighed.OtherSubDistrict)} for working from another sub-district";
+        if (weighed.NoPeer > 0)
+            yield return $"{Distance(weighed.NoPeer)} for not being led by a peer";
+        if (weighed.Load > 0)
+            yield return $"{Distance(weighed.Load)} for the places that it held";
+        if (weighed.Turn > 0)
+            yield return $"{Distance(weighed.Turn)} for having had its turn";
+    }
 
     private static string Waits(string? reason) => reason switch
     {
@@ -127,6 +150,7 @@ internal static class InWords
             ExclusionReasons.AlreadyOffered => one ? "has already been asked" : "have already been asked",
             ExclusionReasons.Full => one ? "has no free place" : "have no free place",
             ExclusionReasons.PassedOver => "could have been asked, but a person chose another",
+            ExclusionReasons.WeighedAgainst => "could be asked and came after by the policy's weights",
             ExclusionReasons.KeptForOthers => one ? "was kept for others who would otherwise have had further to go, or nobody" : "were kept for others who would otherwise have had further to go, or nobody",
             _ => one ? $"was left out ({code})" : $"were left out ({code})",
         };

@@ -43,4 +43,4 @@ public sealed class HoldNeedConsumer(DecisionLoop loop, NpgsqlDataSource databas
     }
 }
 
-public sealed class HoldNeedDefinition : MatchingConsumerDefinition<HoldNeedConsumer>;
+public sealed class HoldNeedDefinition : DecidingConsumerDefinition<HoldNeedConsumer>;

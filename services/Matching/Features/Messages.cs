@@ -17,6 +17,19 @@ public abstract class MatchingConsumerDefinition<TConsumer> : ConsumerDefinition
     protected MatchingConsumerDefinition() => ConcurrentMessageLimit = 64;
 }
 
+/// <summary>
+/// A consumer whose messages change ledgers: of its queue one replica at a time is given anything, and the next one when
+/// that is gone. Measured against replicas that compete: docs/adr/0011.
+/// </summary>
+public abstract class DecidingConsumerDefinition<TConsumer> : MatchingConsumerDefinition<TConsumer> where TConsumer : class, IConsumer
+{
+    protected override void ConfigureConsumer(IReceiveEndpointConfigurator endpoint, IConsumerConfigurator<TConsumer> consumer, IRegistrationContext context)
+    {
+        if (endpoint is IRabbitMqReceiveEndpointConfigurator queue)
+            queue.SingleActiveConsumer = true;
+    }
+}
+
 internal static class Messages
 {
     public static Cause Cause(this ConsumeContext context) => ServiceDefaults.Cause.Current(context.MessageId?.ToString());

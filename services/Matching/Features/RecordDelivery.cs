@@ -29,4 +29,4 @@ public sealed class RecordUndeliverableConsumer(DecisionLoop loop) : IConsumer<C
     }
 }
 
-public sealed class RecordUndeliverableDefinition : MatchingConsumerDefinition<RecordUndeliverableConsumer>;
+public sealed class RecordUndeliverableDefinition : DecidingConsumerDefinition<RecordUndeliverableConsumer>;

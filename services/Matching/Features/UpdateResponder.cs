@@ -24,4 +24,4 @@ public sealed class UpdateResponderConsumer(DecisionLoop loop, Sweeps sweeps) : 
     }
 }
 
-public sealed class UpdateResponderDefinition : MatchingConsumerDefinition<UpdateResponderConsumer>;
+public sealed class UpdateResponderDefinition : DecidingConsumerDefinition<UpdateResponderConsumer>;

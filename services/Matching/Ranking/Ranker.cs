@@ -26,8 +26,9 @@ public static class Ranker
         var (best, runnerUp) = asked.FirstTwo(directory);
         if (best is not { } chosen)
             return new Choice(null, null);
-        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp), runnerUp,
-            asked.LeftOutBefore(chosen, directory, asked.Minds ? ExclusionReasons.KeptForOthers : null), asked.Minds ? plan!.Id : null);
+        var passed = asked.Minds ? ExclusionReasons.KeptForOthers : asked.Costs ? ExclusionReasons.WeighedAgainst : null;
+        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Minds), runnerUp, asked.LeftOutBefore(chosen, directory, passed))
+            with { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) };
         return new Choice(chosen.Listing, explanation);
     }
 
@@ -66,10 +67,10 @@ public static class Ranker
             return (chosen.Reason, null);
         var (best, second) = asked.FirstTwo(directory);
         var next = best?.Listing == listing ? second : best;
-        return (null, Explain(policy, zones, chosen, OrderReasons.ByOperator, next, asked.LeftOutBefore(chosen, directory, ExclusionReasons.PassedOver), null) with { Assignment = assignment });
+        return (null, Explain(policy, zones, chosen, OrderReasons.ByOperator, next, asked.LeftOutBefore(chosen, directory, ExclusionReasons.PassedOver)) with { Assignment = assignment });
     }
 
-    private static Explanation Explain(PolicyState policy, Zones zones, in Candidate chosen, string because, Candidate? next, List<Candidate> better, Guid? plan)
+    private static Explanation Explain(PolicyState policy, Zones zones, in Candidate chosen, string because, Candidate? next, List<Candidate> better)
     {
         better.Sort();
         var named = Math.Min(better.Count, policy.Policy.MaxCandidatesExplained);
@@ -77,7 +78,7 @@ public static class Ranker
             policy.Version, zones.Version, better.Count + 1, chosen.DistanceMetres, chosen.State.Held.Count, chosen.State.Capacity,
             chosen.State.Version, because, next?.Listing.Id, next?.DistanceMetres,
             [.. better[..named].Select(candidate => new LeftOut(candidate.Listing.Id, candidate.State.Profile!.Kind, candidate.Reason!, candidate.DistanceMetres, candidate.State.Version))],
-            CountByReason(better.Skip(named)), plan);
+            CountByReason(better.Skip(named)));
     }
 
     private static SortedDictionary<string, int> CountByReason(IEnumerable<Candidate> candidates)
@@ -127,12 +128,14 @@ public static class Ranker
         private readonly bool _kindIsExact;
         private readonly double _latitude, _longitude, _cosine;
         private readonly Plan? _plan;
+        private readonly Weights? _weights;
 
         public Asked(MatchState match, Policy policy, Zones zones, DateTimeOffset now, Plan? plan = null)
         {
             (_match, _need, _policy, _zones, _now) = (match, match.Need!, policy, zones, now);
             // Online help knows no distance that a price could be weighed against.
             _plan = _need.Mode is DeliveryMode.Offline ? plan : null;
+            _weights = _need.Mode is DeliveryMode.Offline && policy.Weights is { WeighNothing: false } weights ? weights : null;
             _communication = _need.Communication.Aggregate(0u, (mask, need) => mask | 1u << (int)need);
             _kindIsExact = Traits.IsExact(_need.Kind);
             _zone = zones.SignatureOf(_need.Place);
@@ -143,6 +146,32 @@ public static class Ranker
 
         /// <summary>The order minds a plan's prices.</summary>
         public bool Minds => _plan is not null;
+
+        /// <summary>The order is by cost, and not by distance alone.</summary>
+        public bool Costs => _plan is not null || _weights is not null;
+
+        /// <summary>What the policy's weights add to the responder's distance; null when they weigh nothing.</summary>
+        public Weighed? Weigh(Listing listing)
+        {
+            if (_weights is not { } weights)
+                return null;
+            var (state, facts) = listing.Current;
+            var inSubDistrict = false;
+            foreach (var site in facts.Sites)
+                inSubDistrict |= site.Site.Open && _need.SubDistrict is not null && site.Site.SubDistrict == _need.SubDistrict;
+            var turn = 0;
+            if (weights.TurnMetres > 0)
+            {
+                var since = _now - TimeSpan.FromSeconds(weights.TurnSeconds);
+                foreach (var (_, place) in state.Held)
+                    turn += place.At > since ? 1 : 0;
+            }
+            return new Weighed(
+                inSubDistrict ? 0 : weights.OtherSubDistrictMetres,
+                facts.Profile.LeaderHasDisability is true ? 0 : weights.NoPeerMetres,
+                weights.FullLoadMetres * Listing.LoadOf(state),
+                turn >= weights.OffersInATurn ? weights.TurnMetres : 0);
+        }
 
         /// <summary>The best of those that can be asked, and the next best.</summary>
         public (Candidate? Best, Candidate? Second) FirstTwo(Roster directory)
@@ -156,7 +185,7 @@ public static class Ranker
                 if (_need is { Mode: DeliveryMode.Online, SubDistrict: { } subDistrict } && second is null)
                     Search(tier, wanted | available | Traits.IsIn(subDistrict), sameSubDistrict: true);
                 // A price can make one of the next tier the better choice.
-                if (second is null || _plan is not null)
+                if (second is null || Costs)
                     Search(tier, wanted | available, sameSubDistrict: false);
             }
             foreach (var id in _plan?.AssignedTo(_need.NeedId) ?? [])
@@ -294,7 +323,7 @@ public static class Ranker
             : new SpatialIndex.Key(candidate.Load, candidate.Listing.Order);
 
         /// <summary>Beyond which the index gives nobody of this tier that is better than this one.</summary>
-        private SpatialIndex.Key LimitBy(in Candidate found, int tier) => _plan is null
+        private SpatialIndex.Key LimitBy(in Candidate found, int tier) => !Costs
             ? KeyOf(found)
             : new SpatialIndex.Key(Sphere.SquaredChord(Math.Max(0, found.Cost - Plan.CostOf(1, tier, 0))), ulong.MaxValue);
 
@@ -322,7 +351,7 @@ public static class Ranker
                 DistanceMetres: place.Metres,
                 SubDistrict: _need.Mode is DeliveryMode.Online && !place.SameSubDistrict ? 1 : 0,
                 Load: _need.Mode is DeliveryMode.Offline ? 0 : Listing.LoadOf(state),
-                Cost: _plan is null ? 0 : Plan.CostOf(own, tier, place.Metres ?? double.PositiveInfinity) + _plan.PriceOf(listing.Id));
+                Cost: !Costs ? 0 : Plan.CostOf(own, tier, place.Metres ?? double.PositiveInfinity) + (_plan?.PriceOf(listing.Id) ?? 0) + (Weigh(listing)?.Metres ?? 0));
         }
 
         /// <summary>
@@ -377,7 +406,7 @@ public static class Ranker
             Sphere.DistanceMetres(_latitude, _longitude, _cosine, site.Latitude, site.Longitude, site.Cosine);
     }
 
-    /// <param name="Cost">In metres, under a plan; 0 without one.</param>
+    /// <param name="Cost">In metres, where there are prices or weights; 0 without.</param>
     private readonly record struct Candidate(
         Listing Listing, ResponderState State, string? Reason, int Own, int Tier, double? DistanceMetres, int SubDistrict, double Load, double Cost)
         : IComparable<Candidate>
@@ -400,10 +429,10 @@ public static class Ranker
         }
 
         /// <summary>The first thing in the order that tells the two apart.</summary>
-        public string Before(Candidate? next) => next switch
+        public string Before(Candidate? next, bool minds) => next switch
         {
             null => OrderReasons.OnlyOne,
-            { } other when CompareTo(other) > 0 => OrderReasons.LeastTogether,
+            { } other when CompareTo(other) > 0 => minds ? OrderReasons.LeastTogether : OrderReasons.LeastWeighed,
             { } other when Own != other.Own => OrderReasons.OwnGroup,
             { } other when Tier != other.Tier => OrderReasons.ProviderFirst,
             { } other when DistanceMetres != other.DistanceMetres => OrderReasons.Nearest,

@@ -15,6 +15,9 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
         var (exitCode, output) = await matching.RunAsync("", "recheck");
         Assert.True(exitCode == ExitCodes.Ok, output);
         Assert.Contains($": {offers} come out alike, 0 do not.", output);
+        var plans = await matching.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'needs_assigned'");
+        Assert.True(plans > 0);
+        Assert.Contains($"{plans} of {plans} assignments of many needs together are proved", output);
         // The scenario is worth something only if somebody nearer was left out, and for more than one reason.
         Assert.True(await matching.QueryAsync<long>("select count(distinct left_out->>'reason') from huzhu.mt_events, jsonb_array_elements(data->'explanation'->'leftOut') left_out where type = 'offer_made'") > 2);
         Assert.True(await matching.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'offer_made' and data->'explanation' ? 'planId'") > 10);
@@ -44,6 +47,28 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
             Assert.Equal(ExitCodes.Found, exitCode);
             Assert.Contains(named, output);
             Assert.Contains($"sequence {sequence}", output);
+        }
+        finally
+        {
+            await matching.ExecuteAsync($"update huzhu.mt_events set data = '{before.Replace("'", "''", StringComparison.Ordinal)}' where seq_id = {sequence}");
+        }
+    }
+
+    [Theory]
+    [InlineData("'{prices}'", "'[]'")]
+    [InlineData("'{assigned,0,responderIds}'", "'[]'")]
+    [InlineData("'{distanceMetres}'", "'1'")]
+    [InlineData("'{policyVersion}'", "'77'")]
+    public async Task a_plan_that_was_changed_is_named(string path, string value)
+    {
+        var sequence = await matching.QueryAsync<long>("select max(seq_id) from huzhu.mt_events where type = 'needs_assigned' and jsonb_array_length(data->'prices') > 0");
+        var before = await matching.QueryAsync<string>($"select data::text from huzhu.mt_events where seq_id = {sequence}");
+        try
+        {
+            await matching.ExecuteAsync($"update huzhu.mt_events set data = jsonb_set(data, {path}, {value}) where seq_id = {sequence}");
+            var (exitCode, output) = await matching.RunAsync("", "recheck");
+            Assert.Equal(ExitCodes.Found, exitCode);
+            Assert.Matches($@"Plan .* \(sequence {sequence}\) is not the best there was", output);
         }
         finally
         {

@@ -114,6 +114,28 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
     }
 
     [Fact]
+    public async Task waiting_ages_urgency_but_nobody_comes_before_those_in_danger_of_life()
+    {
+        var host = shared.Host;
+        var group = await host.ListAsync(_town.Responder(capacity: 1));
+        var first = await host.SubmitAsync(_town.Need());
+        var match = await host.EventuallyAsync(first.NeedId, "offered");
+        var now = DateTimeOffset.UtcNow;
+        // Waits for four days: as one of health, and longer than the one that is of health.
+        var aged = await host.SubmitAsync(_town.Need(Urgency.Routine, submittedAt: now.AddDays(-4)));
+        var health = await host.SubmitAsync(_town.Need(Urgency.Health, submittedAt: now.AddHours(-1)));
+        var danger = await host.SubmitAsync(_town.Need(Urgency.LifeThreatening, submittedAt: now));
+        foreach (var need in new[] { aged, health, danger })
+            await host.EventuallyAsync(need.NeedId, need => (string)need["state"]! is "waiting" or "escalated", "in the backlog");
+
+        foreach (var next in new[] { danger, aged, health })
+        {
+            await host.AnswerAsync(Open(match).Single(), "decline", new { reason = "no-capacity" });
+            match = await host.EventuallyAsync(next.NeedId, "offered");
+        }
+    }
+
+    [Fact]
     public async Task a_freed_place_goes_to_the_most_urgent_and_then_oldest_that_can_be_served()
     {
         var host = shared.Host;
@@ -273,5 +295,46 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
         var third = await host.SubmitAsync(_town.Need());
         await host.EventuallyAsync(third.NeedId, "waiting");
         await host.CheckLogAsync();
+    }
+
+    [Fact]
+    public async Task the_replica_that_decides_may_hang_and_what_it_then_still_believes_is_refused_by_the_ledger()
+    {
+        await using var host = await StartAsync(servers, replicas: 2);
+        var group = await host.ListAsync(_town.Responder(capacity: 4));
+        var before = await host.SubmitAsync(_town.Need());
+        var offered = await host.EventuallyAsync(before.NeedId, "offered");
+
+        host.Freeze(0);
+        var needs = new List<Need>();
+        for (var i = 0; i < 6; i++)
+            needs.Add(await host.SubmitAsync(_town.Need()));
+        // The broker finds out by two heartbeats that nobody answers, and gives the queue to the other one.
+        var states = new List<string>();
+        foreach (var need in needs)
+            states.Add(await StateAtAsync(host, need.NeedId, replica: 1));
+        Assert.Equal((3, 3), (states.Count(state => state == "offered"), states.Count(state => state == "waiting")));
+
+        // It wakes up, believes that three places are free, and is asked at once: for a need of its own and for one that it has never heard of.
+        host.Thaw(0);
+        await host.AnswerAsync(Open(offered).Single(), "decline", new { reason = "no-capacity" }, replica: 0);
+        var other = needs[states.IndexOf("offered")];
+        var match = (await host.SendAsync(HttpMethod.Get, $"/v1/matches/{other.NeedId}", replica: 1)).Body!;
+        await host.AnswerAsync(Open(match).Single(), "accept", replica: 0);
+        await host.AnswerAsync(Open(match).Single(), "complete", replica: 0);
+        Assert.True(await host.MetricAsync(0, "huzhu_matching_conflicts_total") > 0, "Nothing was refused: the test has not come to what it is about.");
+
+        // Two places were freed, so that two more of those that wait are offered; nothing is held twice or lost.
+        await EventuallyAsync(async () => await host.CountAsync("select count(*) from huzhu.needs where backlog is not null") == 2, "two more needs to be offered");
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(group, replica: 1))!["held"]! == 4, "all places to be held");
+        Assert.Equal(7, await host.CountAsync("select count(distinct stream_id) from huzhu.mt_events where type in ('offer_made', 'need_waits')"));
+        await host.CheckLogAsync();
+    }
+
+    private static async Task<string> StateAtAsync(MatchingHost host, NeedId need, int replica)
+    {
+        string? state = null;
+        await EventuallyAsync(async () => (state = (string?)(await host.SendAsync(HttpMethod.Get, $"/v1/matches/{need}", replica: replica)).Body?["state"]) is "offered" or "waiting", "a decision by the other replica");
+        return state!;
     }
 }

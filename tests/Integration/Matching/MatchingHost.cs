@@ -72,6 +72,15 @@ public sealed class MatchingHost : IAsyncDisposable
 
     public void Kill(int replica) => _replicas[replica].Kill();
 
+    /// <summary>The process stands still with all its connections open.</summary>
+    public void Freeze(int replica) => _replicas[replica].Signal("STOP");
+
+    public void Thaw(int replica) => _replicas[replica].Signal("CONT");
+
+    /// <summary>What a counter of the replica has counted.</summary>
+    public async Task<double> MetricAsync(int replica, string name) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
+        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
+
     public HttpClient HttpOf(int replica) => _replicas[replica].Http;
 
     public string Token(string role, string subject = "test", params Guid[] responders) =>
@@ -302,6 +311,12 @@ public sealed class MatchingHost : IAsyncDisposable
                 }
             }
             throw new Xunit.Sdk.XunitException($"Matching did not get ready:\n{Output()}");
+        }
+
+        public void Signal(string signal)
+        {
+            using var kill = Process.Start("kill", [$"-{signal}", $"{_process.Id}"]);
+            kill.WaitForExit();
         }
 
         public void Kill()

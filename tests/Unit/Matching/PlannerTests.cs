@@ -88,6 +88,7 @@ public class PlannerTests
             Assert.Equal(served, draft.Event.Assigned.Select(need => need.ResponderIds.Count == 1));
             Assert.Equal(metres, draft.Event.DistanceMetres, 0.01);
             Certify(needs, roster, responders, draft.Event);
+            Assert.Null(Certificate.FlawOf(draft.Event, needs, roster, Policy, Zones));
             // The prices alone, one need after another, give what was assigned.
             var plan = Plan.Of(Id(9), draft.Event);
             foreach (var (need, assigned) in needs.Zip(draft.Event.Assigned))
@@ -98,6 +99,33 @@ public class PlannerTests
                     roster.Set(best.Id, ResponderState.Evolve(best.State, new PlaceHeld(Offer(number * 100 + need.Need!.NeedId.Value.GetHashCode() % 90), need.Need.NeedId, Now)));
             }
         }
+    }
+
+    [Fact]
+    public void a_plan_that_was_changed_is_no_longer_proved_by_its_prices()
+    {
+        var roster = new Roster();
+        roster.Set(R1, State(Profile(place: North(100), capacity: 1, abilities: [CommunicationNeed.SignLanguage])));
+        roster.Set(R2, State(Profile(place: North(500), capacity: 1)));
+        roster.Set(R3, State(Profile(place: North(900), capacity: 5)));
+        MatchState[] needs = [Match(1), Match(2, communication: [CommunicationNeed.SignLanguage])];
+        var plan = Planner.Assign(needs, roster, Policy, Zones, Now).Event;
+        Assert.Null(Flaw(plan));
+        Assert.Equal([R1, R2], plan.Ledgers!.Select(ledger => ledger.ResponderId));
+
+        // Somebody further away, nobody at all, one who cannot sign, twice the same place, and figures that do not add up.
+        Assert.Contains("pays", Flaw(plan with { Assigned = [new Assigned(plan.Assigned[0].NeedId, [R3]), plan.Assigned[1]] }));
+        Assert.Contains("goes without", Flaw(plan with { Assigned = [new Assigned(plan.Assigned[0].NeedId, []), plan.Assigned[1]] }));
+        Assert.Contains("could not be asked", Flaw(plan with { Assigned = [new Assigned(plan.Assigned[0].NeedId, [R1]), new Assigned(plan.Assigned[1].NeedId, [R2])] }));
+        Assert.Contains("free places", Flaw(plan with { Assigned = [new Assigned(plan.Assigned[0].NeedId, [R1]), new Assigned(plan.Assigned[1].NeedId, [R1])] }));
+        Assert.Contains("responders, and 1 different ones are wanted", Flaw(plan with { Assigned = [new Assigned(plan.Assigned[0].NeedId, [R2, R3]), plan.Assigned[1]] }));
+        Assert.Contains("would go to", Flaw(plan with { Prices = [] }));
+        Assert.Contains("has a price", Flaw(plan with { Prices = [.. plan.Prices, new Price(R3, 5)] }));
+        Assert.Contains("it has a price of", Flaw(plan with { Prices = [new Price(R1, -1)] }));
+        Assert.Contains("instead of", Flaw(plan with { DistanceMetres = plan.DistanceMetres - 50 }));
+        Assert.Contains("instead of", Flaw(plan with { Wanted = 9 }));
+
+        string? Flaw(NeedsAssigned changed) => Certificate.FlawOf(changed, needs, roster, Policy, Zones)?.Words;
     }
 
     /// <summary>What an auditor checks: whoever has a price is full, and nobody is cheaper for any need.</summary>

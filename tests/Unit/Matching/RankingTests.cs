@@ -56,6 +56,88 @@ public class RankingTests
         { ExclusionReasons.Full, Need(), Profile(capacity: 0), Opening.Open, 0 },
     };
 
+    private static Policy Weighing(double otherSubDistrict = 0, double noPeer = 0, double fullLoad = 0, double turn = 0) =>
+        Policy.Default with { Weights = new Weights(otherSubDistrict, noPeer, fullLoad, turn, OffersInATurn: 2, TurnSeconds: 900) };
+
+    [Fact]
+    public void weights_make_the_order_lean_by_so_many_metres_and_no_more()
+    {
+        var roster = RosterOf(
+            (R1, Profile(place: North(100), subDistrict: "K", capacity: 4), Opening.Open, 2),
+            (R2, Profile(place: North(500), capacity: 4) with { LeaderHasDisability = true }, Opening.Open, 0));
+
+        Assert.Equal(R1, Rank(Need(), roster).Best!.Id);
+        Assert.Null(Rank(Need(), roster).Explanation!.Weighed);
+        foreach (var (policy, farEnough) in new[]
+        {
+            (Weighing(otherSubDistrict: 399), R1), (Weighing(otherSubDistrict: 401), R2), (Weighing(noPeer: 399), R1), (Weighing(noPeer: 401), R2),
+            // Half of its places are held.
+            (Weighing(fullLoad: 799), R1), (Weighing(fullLoad: 801), R2), (Weighing(turn: 399), R1), (Weighing(turn: 401), R2),
+            (Weighing(150, 100, 100, 90), R1), (Weighing(150, 100, 100, 110), R2),
+        })
+            Assert.Equal(farEnough, Rank(Need(), roster, policy: policy).Best!.Id);
+
+        var choice = Rank(Need(), roster, policy: Weighing(otherSubDistrict: 1000));
+        Assert.Equal(OrderReasons.LeastWeighed, choice.Explanation!.FirstBecause);
+        Assert.Equal((R1, ExclusionReasons.WeighedAgainst), (choice.Explanation.LeftOut[0].ResponderId, choice.Explanation.LeftOut[0].Reason));
+        Assert.Equal((2, 0d, R1), (choice.Explanation.Rank, choice.Explanation.Weighed!.Metres, choice.Explanation.RunnerUp!.Value));
+    }
+
+    [Theory]
+    [InlineData(Urgency.LifeThreatening, 0, 0), InlineData(Urgency.LifeThreatening, 1e9, 0), InlineData(Urgency.Health, 1e9, 1)]
+    [InlineData(Urgency.Hardship, 86_399, 2), InlineData(Urgency.Hardship, 86_400, 1), InlineData(Urgency.Hardship, 1e9, 1)]
+    [InlineData(Urgency.Routine, -60, 3), InlineData(Urgency.Routine, 86_400, 2), InlineData(Urgency.Routine, 172_800, 1), InlineData(Urgency.Routine, 1e9, 1)]
+    public void waiting_ages_urgency_step_by_step_and_never_into_danger_of_life(Urgency urgency, double waitedSeconds, int rank)
+    {
+        Assert.Equal(rank, Policy.Default.BacklogRank(urgency, TimeSpan.FromSeconds(waitedSeconds)));
+        Assert.Equal((int)Urgency.LifeThreatening - (int)urgency, (Policy.Default with { AgeAfterSeconds = 0 }).BacklogRank(urgency, TimeSpan.FromSeconds(waitedSeconds)));
+    }
+
+    [Fact]
+    public void a_turn_ends_with_its_time_and_nobody_is_refused_for_it()
+    {
+        var roster = RosterOf((R1, Profile(place: North(100), capacity: 9), Opening.Open, 2), (R2, Profile(place: North(500), capacity: 9), Opening.Open, 1));
+        var policy = new PolicyState(Weighing(turn: 5_000), 2);
+        var match = Fold(new NeedReceived(Need(), Now));
+        Assert.Equal(R2, Ranker.Rank(match, roster, policy, NoZones, Now).Best!.Id);
+        Assert.Equal(R1, Ranker.Rank(match, roster, policy, NoZones, Now.AddSeconds(901)).Best!.Id);
+        Assert.Equal(R1, Ranker.Rank(match, RosterOf((R1, Profile(place: North(100), capacity: 9), Opening.Open, 5)), policy, NoZones, Now).Best!.Id);
+    }
+
+    [Fact]
+    public void ones_own_group_and_hard_rules_stand_before_any_weight()
+    {
+        var policy = Weighing(5_000, 5_000, 5_000, 5_000);
+        var roster = RosterOf((R1, Profile(place: North(9_000), subDistrict: "K", capacity: 4), Opening.Open, 3), (R2, Profile(place: North(10)) with { LeaderHasDisability = true }, Opening.Open, 0));
+        Assert.Equal(R1, Rank(Need(own: R1), roster, policy: policy).Best!.Id);
+        Assert.Equal(R1, Rank(Need(excluded: [R2]), roster, policy: policy).Best!.Id);
+        // Online help knows no distance that could be weighed.
+        Assert.Null(Rank(Need(mode: DeliveryMode.Online), roster, policy: policy).Explanation!.Weighed);
+    }
+
+    [Fact]
+    public void weights_choose_whom_a_look_at_everybody_would_choose()
+    {
+        var random = new Random(4);
+        for (var number = 0; number < 300; number++)
+        {
+            var policy = Weighing(random.Next(2_000), random.Next(2_000), random.Next(2_000), random.Next(2_000));
+            var responders = Enumerable.Range(1, random.Next(2, 40)).Select(id => (Responder(id),
+                Profile(random.Next(4) == 0 ? ResponderKind.Provider : ResponderKind.Group, place: North(random.Next(8_000)), subDistrict: random.Next(2) == 0 ? "J" : "K", capacity: 5)
+                    with { LeaderHasDisability = random.Next(2) == 0 }, Opening.Open, random.Next(5))).ToArray();
+            var roster = RosterOf(responders);
+            double Cost(ResponderId id)
+            {
+                var (profile, state) = (roster.StateOf(id).Profile!, roster.StateOf(id));
+                return (profile.Kind is ResponderKind.Group ? 100_000 : 0) + Sphere.DistanceMetres(Centre, profile.Sites[0].Place)
+                    + (profile.Sites[0].SubDistrict == "J" ? 0 : policy.Weights!.OtherSubDistrictMetres) + (profile.LeaderHasDisability is true ? 0 : policy.Weights!.NoPeerMetres)
+                    + policy.Weights!.FullLoadMetres * state.Held.Count / state.Capacity + (state.Held.Count >= 2 ? policy.Weights.TurnMetres : 0);
+            }
+            var best = roster.All.Select(listing => listing.Id).OrderBy(Cost).First();
+            Assert.Equal(Cost(best), Cost(Rank(Need(), roster, policy: policy).Best!.Id), 1e-6);
+        }
+    }
+
     [Theory, MemberData(nameof(Excluded))]
     public void each_hard_rule_excludes_and_says_so(string reason, Need need, Profile profile, Opening opening, int held)
     {

@@ -60,8 +60,8 @@ public class SampleTests
         new PlaceReleased(O1, N1, "done", Now),
         new ZoneSealed(MeasureId.Of(Id(7, 7)), "Lockdown", [new(31.1, 121.1), new(31.1, 121.2), new(31.2, 121.2)], Now, Now),
         new ZoneLifted(MeasureId.Of(Id(7, 7)), "over", Now),
-        new PolicyChanged(Policy.Default, "op-7", Now),
-        new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1]), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now),
+        new PolicyChanged(Policy.Default with { Weights = new Weights(300, 200, 250, 400) }, "op-7", Now),
+        new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1]), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now, 2, 1, [new LedgerSeen(R1, 7)]),
     ];
 
     private static readonly object[] Messages =
@@ -81,11 +81,19 @@ public class SampleTests
     [Theory, MemberData(nameof(MessageNames))]
     public void a_published_message_can_be_read_for_ever(string name) => Check(Messages.Single(message => message.GetType().Name == name), "message-");
 
-    [Fact]
-    public void a_policy_from_before_needs_were_assigned_together_is_read_with_what_holds_by_default()
+    [Theory, InlineData("policy-changed-before-plans.json"), InlineData("policy-changed-before-weights.json")]
+    public void a_policy_from_before_is_read_with_what_holds_by_default(string file)
     {
-        using var stored = File.OpenRead(Path.Combine(Folder(), "policy-changed-before-plans.json"));
+        using var stored = File.OpenRead(Path.Combine(Folder(), file));
         Assert.Equal(Policy.Default, Serializer.FromJson<PolicyChanged>(stored).Policy);
+    }
+
+    [Fact]
+    public void a_plan_from_before_versions_were_written_down_is_read_without_them()
+    {
+        using var stored = File.OpenRead(Path.Combine(Folder(), "needs-assigned-before-ledgers.json"));
+        var plan = Serializer.FromJson<NeedsAssigned>(stored);
+        Assert.Equal((0L, 0L, null, 2), (plan.PolicyVersion, plan.ZonesVersion, plan.Ledgers, plan.Assigned.Count));
     }
 
     [Fact]

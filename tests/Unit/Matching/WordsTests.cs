@@ -35,6 +35,22 @@ public class WordsTests
     }
 
     [Fact]
+    public void what_the_policy_weighs_is_said_in_metres_one_by_one()
+    {
+        var why = Because with
+        {
+            FirstBecause = OrderReasons.LeastWeighed,
+            Rank = 2,
+            Weighed = new Weighed(300, 200, 0, 400),
+            LeftOut = [new LeftOut(R2, ResponderKind.Group, ExclusionReasons.WeighedAgainst, 90, 9)],
+        };
+        var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = why })).Offers[0].Words;
+        Assert.Contains("By the policy's weights it counted as 900 m further away than it is: 300 m for working from another sub-district, 200 m for not being led by a peer, 400 m for having had its turn.", words);
+        Assert.Contains("One was better placed but could not be asked, or weighed against:", words);
+        Assert.Contains($"The group {R2}, 90 m away, could be asked and came after by the policy's weights.", words);
+    }
+
+    [Fact]
     public void every_code_has_words()
     {
         foreach (var code in ExclusionReasons.InOrder)
@@ -43,7 +59,7 @@ public class WordsTests
             Assert.DoesNotContain($"({code})", ExplanationView.Of(Need().NeedId, state).Now);
         }
         var codes = typeof(OrderReasons).GetFields().Select(field => (string)field.GetValue(null)!).ToList();
-        Assert.Equal(8, codes.Count);
+        Assert.Equal(9, codes.Count);
         foreach (var code in codes)
         {
             var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } })).Offers[0].Words;

@@ -44,6 +44,7 @@ public class SamplesTests
     private static readonly Dictionary<string, object> Published = new object[]
     {
         new V1.NeedSubmitted(Need, At),
+        new V1.LifeThreateningNeedSubmitted(Need with { Urgency = Urgency.LifeThreatening }, At),
         new V1.NeedUrgencyRaised(Given.Need, Urgency.LifeThreatening, At),
         new V1.NeedCancelled(Given.Need, Given.Request, "no-longer-needed", At),
         new V1.NeedConfirmed(Given.Need, Given.Request, At),
