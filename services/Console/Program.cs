@@ -11,6 +11,7 @@ builder.AddHuzhuTelemetry("console").AddHuzhuLimits();
 builder.AddSignIn();
 builder.AddApis();
 builder.AddPages();
+builder.AddCallTaker();
 
 var app = builder.Build();
 app.UsePages();
