@@ -25,7 +25,7 @@ public sealed class RequestLinks(IConfiguration configuration)
     public bool IsOf(RequestState state, string? key) => state.Exists && _signers.Any(signer => signer.Verify(Purpose, state.Id.Value, state.PersonId.Value, key));
 
     public static bool HasEnded(RequestState state, DateTimeOffset now) =>
-        (state.Abandoned || state.Needs.All(need => need.State == NeedState.DuplicateOf || RequestState.IsEnd(need.State)))
+        (state.Abandoned || state.Needs.All(need => RequestState.IsEnd(need.State)))
         && state.Needs.Select(need => need.FulfilledAt ?? DateTimeOffset.MinValue).Append(state.SaidAt).Append(state.SubmittedAt).Max() + Life < now;
 }
 
