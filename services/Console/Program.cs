@@ -13,6 +13,7 @@ builder.AddHuzhuTelemetry("console").AddHuzhuLimits();
 builder.AddSignIn();
 builder.AddApis();
 builder.AddPages();
+builder.AddCallTaker();
 
 var app = builder.Build();
 app.UsePages();

@@ -9,7 +9,7 @@ using MassTransit;
 
 var builder = Hosting.CreateHuzhuBuilder(args, "requests");
 builder.Services
-    .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<Fingerprints>()
+    .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<RequestLinks>().AddSingleton<VisitKeys>().AddSingleton<Fingerprints>()
     .AddSingleton(SubDistrictMap.Load(builder.Configuration)).AddSingleton(new SourceChannels(builder.Configuration)).AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
@@ -37,6 +37,8 @@ RaiseConcern.Map(app);
 ReleaseHold.Map(app);
 GetContact.Map(app);
 GetVisit.Map(app);
+OwnRequest.Map(app);
+FindRepeats.Map(app);
 app.MapPeople();
 app.MapFrontEnds();
 await app.RunHuzhuAsync(args);

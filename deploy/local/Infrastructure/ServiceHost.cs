@@ -144,13 +144,18 @@ public sealed class ServiceHost : IAsyncDisposable
         if (service is Repository.Audit)
             foreach (var (key, value) in options.Audit ?? new Dictionary<string, string?>())
                 settings[key] = value!;
-        if (service is Repository.Console) settings["Console__CookieKey"] = options.Keys.Cookies;
+        if (service is Repository.Console)
+        {
+            settings["Console__CookieKey"] = settings["Console__CallerKey"] = options.Keys.Console;
+            // What callers are told is written beside what everybody else is told.
+            (settings["Console__CallerChannel__Kind"], settings["Console__CallerChannel__Address"]) = ("file", "callers");
+        }
         if (options.District is not null && service is ("requests" or Repository.Console)) settings["Places__SubDistrictsFile"] = DistrictFileOf(run);
         if (service is "notifications" && addressOf(Repository.Console) is { } console) settings["Console__PublicUrl"] = console.AbsoluteUri.TrimEnd('/');
         if (service is "requests" or "groups" or "notifications") settings["PersonalData__MasterKey"] = options.Keys.PersonalData;
         // In the run's own folder: it holds words of people.
         if (service is "requests") settings["Channels__SpoolFolder"] = Path.Combine(run.FullPath, "spool");
-        if (service is "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;
+        if (service is "requests" or "matching" or "notifications") settings["Offers__LinkKey"] = options.Keys.OfferLinks;
         if (service is "notifications")
         {
             settings["Channels__File__Folder"] = FileChannelFolderOf(run);

@@ -1,4 +1,25 @@
+using Huzhu.Contracts;
+
 namespace Huzhu.Web.Apis;
 
 /// <summary>Matching: offers, matches, the backlog.</summary>
-public sealed class MatchingApi(HttpClient http) : Api(http);
+public sealed class MatchingApi(HttpClient http) : Api(http)
+{
+    /// <summary>An offer, for whoever holds its link.</summary>
+    public Task<Answer<Offered>> OfferAsync(Guid id, string key, CancellationToken cancellation) => GetByKeyAsync<Offered>($"v1/offers/{id}", key, cancellation);
+
+    /// <param name="answer">accept, decline, start, complete or release.</param>
+    public Task<Answer<MatchStanding>> AnswerAsync(Guid id, string key, string answer, object body, CancellationToken cancellation) =>
+        PostByKeyAsync<MatchStanding>($"v1/offers/{id}/{answer}", key, body, cancellation);
+}
+
+/// <summary>What is asked of a responder; of an offer that is over, only its state.</summary>
+public sealed record Offered(
+    Guid OfferId, string State, DateTimeOffset ExpiresAt, string? Kind, DeliveryMode? Mode, int? Quantity, Urgency? Urgency,
+    IReadOnlyList<CommunicationNeed>? Communication, double? DistanceMetres, string? SubDistrict, Guid? NeedId, Guid? RequestId, string? VisitKey)
+{
+    public bool IsOpen => State is "made" or "sent";
+    public bool IsTaken => State is "accepted" or "started";
+}
+
+public sealed record MatchStanding(Guid NeedId, NeedState State);

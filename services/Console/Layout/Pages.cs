@@ -52,7 +52,8 @@ public static class Pages
             if (context.Request.IsHttps)
                 headers.StrictTransportSecurity = "max-age=31536000";
             // Files set their own: they hold nothing of anybody.
-            headers.CacheControl = "no-store";
+            headers.CacheControl = "no-cache, no-store";
+            headers.Pragma = "no-cache";
             RememberLanguage(context);
             return next(context);
         });

@@ -44,6 +44,7 @@ public static class UserSignIn
             throw new InvalidOperationException("Auth:Development:SigningKey is not accepted in the Production environment; set Auth:Authority.");
         builder.Services.AddSingleton(new DevelopmentSignIn(developmentKey));
         builder.AddCookieKeys();
+        var secure = builder.Environment.IsProduction() ? CookieSecurePolicy.Always : CookieSecurePolicy.SameAsRequest;
 
         var authentication = builder.Services.AddAuthentication(options =>
         {
@@ -55,7 +56,7 @@ public static class UserSignIn
             options.Cookie.HttpOnly = true;
             // Lax: who comes back from the issuer, or by a link in a message of a colleague, is still signed in.
             options.Cookie.SameSite = SameSiteMode.Lax;
-            options.Cookie.SecurePolicy = builder.Environment.IsProduction() ? CookieSecurePolicy.Always : CookieSecurePolicy.SameAsRequest;
+            options.Cookie.SecurePolicy = secure;
             options.ExpireTimeSpan = Shift;
             options.SlidingExpiration = false;
             options.LoginPath = Path;
@@ -70,7 +71,7 @@ public static class UserSignIn
         builder.Services.AddSingleton<TokenRenewal>();
         builder.Services.AddHttpClient(TokenRenewal.ClientName).AddHuzhuResilience();
         if (authority is not null)
-            authentication.AddOpenIdConnect(options => Configure(options, authority, configuration));
+            authentication.AddOpenIdConnect(options => Configure(options, authority, configuration, secure));
         builder.Services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
     }
 
@@ -80,7 +81,7 @@ public static class UserSignIn
         app.MapPost("/sign-out", SignOutAsync);
     }
 
-    private static void Configure(OpenIdConnectOptions options, string authority, IConfiguration configuration)
+    private static void Configure(OpenIdConnectOptions options, string authority, IConfiguration configuration, CookieSecurePolicy secure)
     {
         options.Authority = authority;
         options.ClientId = Required("Auth:Client:ClientId");
@@ -88,6 +89,9 @@ public static class UserSignIn
         options.ResponseType = OpenIdConnectResponseType.Code;
         // A form that comes back by POST would come without the cookie.
         options.ResponseMode = OpenIdConnectResponseMode.Query;
+        // Come back by a link and not by a form, these need not travel with what other sites send.
+        foreach (var cookie in new[] { options.CorrelationCookie, options.NonceCookie })
+            (cookie.SameSite, cookie.SecurePolicy) = (SameSiteMode.Lax, secure);
         options.UsePkce = true;
         options.SaveTokens = true;
         options.MapInboundClaims = false;

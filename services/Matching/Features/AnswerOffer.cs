@@ -9,7 +9,7 @@ using Npgsql;
 namespace Huzhu.Matching.Features;
 
 /// <summary>Whose offer it is, and whether the caller may answer it; the same for every answer.</summary>
-public sealed class OfferDesk(DecisionLoop loop, Decider decider, NpgsqlDataSource database, LinkSigner links)
+public sealed class OfferDesk(DecisionLoop loop, Decider decider, Log log, NpgsqlDataSource database, LinkSigner links, TimeProvider time)
 {
     /// <param name="key">The signature in the offer's own link, for whoever has no token.</param>
     /// <param name="named">The responder that the caller says it is, if it says so.</param>
@@ -29,6 +29,19 @@ public sealed class OfferDesk(DecisionLoop loop, Decider decider, NpgsqlDataSour
             return NotYours;
         var answer = await decider.DoAsync(command(offer.NeedId), Lane.Urgent, Cause.Current(), cancellation);
         return answer.Refusal is { } refusal ? refusal.ToProblem() : Results.Ok(MatchView.Of(offer.NeedId, answer.State, answer.Version));
+    }
+
+    /// <summary>The offer for whoever may answer it.</summary>
+    public async Task<IResult> ShowAsync(OfferId offerId, HttpContext http, string? key, CancellationToken cancellation)
+    {
+        var signedIn = http.User.Identity?.IsAuthenticated == true;
+        if (!signedIn && key is null)
+            return Problems.Of(StatusCodes.Status401Unauthorized, "unauthenticated", "A token, or the key of the offer's own link, is needed.");
+        await loop.Loaded.WaitAsync(cancellation);
+        if (await FindAsync(offerId, cancellation) is not { } known || !Speaks(http.User, signedIn, offerId, known.ResponderId, key))
+            return NotYours;
+        var (state, _) = await log.LoadMatchAsync(known.NeedId, cancellation);
+        return state.Find(offerId) is { } offer ? Results.Ok(OfferedView.Of(state, offer, time.GetUtcNow(), links)) : NotYours;
     }
 
     private static IResult NotYours => Problems.Of(StatusCodes.Status403Forbidden, "not-your-offer", "Only who speaks for the offer's responder may answer it.");
@@ -54,12 +67,47 @@ public sealed class OfferDesk(DecisionLoop loop, Decider decider, NpgsqlDataSour
 /// <summary>What an answer may carry. Every field is optional unless the answer says otherwise.</summary>
 public sealed record OfferAnswer(ResponderId? ResponderId = null);
 
+/// <summary>
+/// An offer as its responder sees it: what is asked while it may be answered and while it is being done; of one that is
+/// over, that it is over. Nothing in it is personal; the key of the visit opens what is, at Requests, while the need is in hand.
+/// </summary>
+/// <param name="State">made, sent, accepted, started, done, declined, expired, undeliverable, superseded, revoked, released or disputed.</param>
+/// <param name="ExpiresAt">Until when it may be answered.</param>
+/// <param name="Quantity">What is still asked for.</param>
+/// <param name="VisitKey">For <c>GET /v1/requests/{requestId}/visit?needId=&amp;key=</c>; only while the offer is accepted or started.</param>
+public sealed record OfferedView(
+    OfferId OfferId, string State, DateTimeOffset ExpiresAt, string? Kind = null, DeliveryMode? Mode = null, int? Quantity = null, Urgency? Urgency = null,
+    IReadOnlyList<CommunicationNeed>? Communication = null, double? DistanceMetres = null, string? SubDistrict = null,
+    NeedId? NeedId = null, RequestId? RequestId = null, string? VisitKey = null)
+{
+    public const string VisitPurpose = "visit";
+
+    public static OfferedView Of(MatchState match, Offer offer, DateTimeOffset now, LinkSigner links)
+    {
+        // Between its end and the timer that says so it cannot be accepted either.
+        var over = offer.IsOpen && offer.ExpiresAt <= now;
+        var shown = new OfferedView(offer.Id, over ? "expired" : offer.Status.ToString().ToLowerInvariant(), offer.ExpiresAt);
+        if (match.Need is not { } need || over || !offer.HoldsPlace)
+            return shown;
+        shown = shown with
+        {
+            Kind = need.Kind, Mode = need.Mode, Quantity = match.Remaining, Urgency = match.Urgency, Communication = need.Communication,
+            DistanceMetres = offer.Explanation.DistanceMetres, SubDistrict = need.SubDistrict,
+        };
+        return offer.IsTaken
+            ? shown with { NeedId = need.NeedId, RequestId = need.RequestId, VisitKey = links.Sign(VisitPurpose, need.NeedId.Value, offer.ResponderId.Value) }
+            : shown;
+    }
+}
+
 public static class AnswerOffer
 {
     public static void MapAnswers(this IEndpointRouteBuilder app)
     {
         // The desk decides who may answer: a token is not the only way.
         var offers = app.MapGroup("/v1/offers/{id}").WithTags("Offers").AllowAnonymous();
+        offers.MapGet("/", (OfferId id, string? key, HttpContext http, OfferDesk desk, CancellationToken cancellation) => desk.ShowAsync(id, http, key, cancellation))
+            .WithSummary("What is asked, for whoever may answer; once accepted, the key of the visit.").Produces<OfferedView>();
         offers.MapPost("/accept", (OfferId id, string? key, OfferAnswer? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>
             desk.AnswerAsync(id, http, key, body?.ResponderId, needId => new NeedCommand(needId, NeedVerb.Accept, id), cancellation))
             .WithSummary("Take the need. The first to accept gets it.").Produces<MatchView>();

@@ -113,7 +113,7 @@ public sealed class SmsChannel(FrozenDictionary<string, GatewaySender> senders, 
     public override ChannelAbilities Abilities { get; } = new(Text: true, Voice: false);
     protected override string Resource => "Messages.json";
     protected override bool HearsFrom(GatewaySender sender) => true;
-    protected override KeyValuePair<string, string> Content(Letter letter, GatewaySender sender) => new("Body", letter.Text.Length <= LongestText ? letter.Text : letter.Text[..LongestText]);
+    protected override KeyValuePair<string, string> Content(Letter letter, GatewaySender sender) => new("Body", letter.Written(LongestText, (text, longest) => text.Length <= longest ? text : text[..longest]));
 }
 
 public sealed class VoiceChannel(FrozenDictionary<string, GatewaySender> senders, TimeProvider time) : GatewayChannel(senders, time)

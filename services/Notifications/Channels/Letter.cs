@@ -10,7 +10,8 @@ namespace Huzhu.Notifications.Channels;
 /// <param name="ShortText">The same in twenty characters, where the message has such a form.</param>
 /// <param name="AnswerNumber">Set where the person answers by a message: the text says how.</param>
 /// <param name="AsksForAnswer">It is an offer.</param>
-public sealed record Letter(string Text, string? ShortText, bool IsChinese, int? AnswerNumber, bool AsksForAnswer)
+/// <param name="Page">Where more is to be seen, for channels on which an address can be opened.</param>
+public sealed record Letter(string Text, string? ShortText, bool IsChinese, int? AnswerNumber, bool AsksForAnswer, string? Page)
 {
     private const string OfferMade = "org.huzhu.offer.made.v1";
     private static readonly string[] VisitFields = ["name", "phone", "addressText", "note"];
@@ -27,8 +28,14 @@ public sealed record Letter(string Text, string? ShortText, bool IsChinese, int?
         if (data.TryGetProperty("visit", out var visit))
             text = string.Join('\n', VisitFields.Select(field => visit.TryGetProperty(field, out var value) ? value.GetString() : null).Where(value => !string.IsNullOrEmpty(value)).Prepend(text));
         return new Letter(text, data.TryGetProperty("shortText", out var brief) ? brief.GetProperty(tongue).GetString() : null, isChinese,
-            data.TryGetProperty("answerNumber", out var number) ? number.GetInt32() : null, document.RootElement.GetProperty("type").GetString() == OfferMade);
+            data.TryGetProperty("answerNumber", out var number) ? number.GetInt32() : null, document.RootElement.GetProperty("type").GetString() == OfferMade,
+            data.TryGetProperty("page", out var page) ? page.GetString() : null);
     }
+
+    /// <summary>To be read and not heard, in so many characters: the page's address stays whole, the text before it may be cut.</summary>
+    public string Written(int longest, Func<string, int, string> cut) => Page is null || Page.Length + 1 >= longest
+        ? cut(Text, longest)
+        : $"{cut(Text, longest - Page.Length - 1)}\n{Page}";
 
     public override string ToString() => nameof(Letter);
 }

@@ -70,14 +70,14 @@ public sealed partial class WeChatChannel(FrozenDictionary<string, WeChatSender>
     {
         var (sender, openId) = AccountAddress.Find(senders, address) ?? throw new ArgumentException("The address should have been refused.", nameof(address));
         var letter = Letter.Of(message);
-        var outcome = await CallAsync(sender, "cgi-bin/message/custom/send", new { touser = openId, msgtype = "text", text = new { content = Cut(letter.Text, LongestText) } }, cancellation);
+        var outcome = await CallAsync(sender, "cgi-bin/message/custom/send", new { touser = openId, msgtype = "text", text = new { content = letter.Written(LongestText, Cut) } }, cancellation);
         if (IsOutOfTime(outcome) && sender.SubscribeTemplateId is { } subscribe)
             outcome = await CallAsync(sender, "cgi-bin/message/subscribe/bizsend",
                 new { touser = openId, template_id = subscribe, data = Data(sender.SubscribeField, letter.ShortText ?? Cut(letter.Text, LongestField)) }, cancellation);
         if (IsOutOfTime(outcome) && sender.TemplateId is { } template)
             outcome = await CallAsync(sender, "cgi-bin/message/template/send",
                 // The same id within ten minutes is delivered once.
-                new { touser = openId, template_id = template, client_msg_id = message.Id.Value.ToString("N"), data = Data(sender.TemplateField, Cut(letter.Text, LongestText)) }, cancellation);
+                new { touser = openId, template_id = template, client_msg_id = message.Id.Value.ToString("N"), data = Data(sender.TemplateField, letter.Written(LongestText, Cut)) }, cancellation);
         return outcome;
     }
 

@@ -8,7 +8,8 @@ namespace Huzhu.Notifications.Contacts;
 /// </summary>
 /// <param name="Channels">In the order in which they are to be tried.</param>
 /// <param name="Communication">How the person must be spoken to.</param>
-public sealed record Contact(string? Name, IReadOnlyList<ContactChannel> Channels, IReadOnlyList<CommunicationNeed> Communication, string? Language)
+/// <param name="OwnKey">The key of the request's own link, where the person is a requester.</param>
+public sealed record Contact(string? Name, IReadOnlyList<ContactChannel> Channels, IReadOnlyList<CommunicationNeed> Communication, string? Language, string? OwnKey = null)
 {
     public override string ToString() => nameof(Contact);
 }

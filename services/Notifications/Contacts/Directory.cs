@@ -86,7 +86,7 @@ internal static partial class Question
 
     private const string Unusable = "unusable";
 
-    public sealed record ContactBody(string? Name, IReadOnlyList<ContactChannel?>? Channels, IReadOnlyList<CommunicationNeed>? Communication, string? Language);
+    public sealed record ContactBody(string? Name, IReadOnlyList<ContactChannel?>? Channels, IReadOnlyList<CommunicationNeed>? Communication, string? Language, string? OwnKey = null);
 
     public static Task<Answer<Contact>> AskAsync(HttpClient http, string service, string path, Func<ContactBody, Contact> map, CancellationToken cancellation) =>
         AskAsync<ContactBody, Contact>(http, service, path, map, cancellation);
@@ -125,7 +125,8 @@ internal static partial class Question
             ? channel
             : new ContactChannel(Unusable, "", null))],
         body.Communication ?? [],
-        body.Language);
+        body.Language,
+        body.OwnKey);
 
     [GeneratedRegex(@"^[a-z]+(-[a-z]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex KindWord();

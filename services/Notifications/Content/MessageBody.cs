@@ -14,18 +14,29 @@ namespace Huzhu.Notifications.Content;
 public sealed record OfferLinks(string? Accept, string? Decline, string? Start, string? Complete, string? Release);
 
 /// <summary>Signs the answer links of an offer; Matching verifies them with the same key.</summary>
-public sealed class LinkWriter(LinkSigner signer, Uri matching)
+/// <param name="console">Where people's pages are; null: there are none.</param>
+public sealed class LinkWriter(LinkSigner signer, Uri matching, Uri? console = null)
 {
     private const string Purpose = "offer";
 
     public static LinkWriter Read(IConfiguration configuration)
     {
         var key = configuration["Offers:PublicUrl"] is { Length: > 0 } ? "Offers:PublicUrl" : "Services:Matching";
-        return new LinkWriter(new LinkSigner(Security.ReadKey(configuration, "Offers:LinkKey", required: true)!), ServiceAddress.Read(configuration, key));
+        return new LinkWriter(new LinkSigner(Security.ReadKey(configuration, "Offers:LinkKey", required: true)!), ServiceAddress.Read(configuration, key),
+            configuration["Console:PublicUrl"] is { Length: > 0 } ? ServiceAddress.Read(configuration, "Console:PublicUrl") : null);
     }
 
     /// <summary>What lets whoever holds it answer this offer for this responder.</summary>
     public string KeyOf(OfferId offer, ResponderId responder) => signer.Sign(Purpose, offer.Value, responder.Value);
+
+    /// <summary>The page on which whoever gets the message sees more and answers: the responder its offer, the person their request.</summary>
+    public string? PageOf(NotificationRequested request, Contact contact) => console is null ? null : request switch
+    {
+        { Audience: Audience.Responder, Message: MessageKind.OfferMade or MessageKind.OfferAccepted, OfferId: { } offer, ResponderId: { } responder } =>
+            new Uri(console, $"o/{offer}?key={KeyOf(offer, responder)}").AbsoluteUri,
+        { Audience: Audience.Requester } when contact.OwnKey is { Length: > 0 } own => new Uri(console, $"r/{request.RequestId}?key={Uri.EscapeDataString(own)}").AbsoluteUri,
+        _ => null,
+    };
 
     public OfferLinks? Of(NotificationRequested request)
     {
@@ -63,14 +74,15 @@ public static class MessageBody
         DateTimeOffset Time, [property: JsonPropertyName("datacontenttype")] string DataContentType, Data Data);
 
     /// <summary>What a message to a person carries; fields that do not apply are left out.</summary>
+    /// <param name="Page">Where they see more and answer, in a browser.</param>
     public sealed record Data(
         Audience Audience, NeedId NeedId, RequestId RequestId, OfferId? OfferId, ResponderId? ResponderId, string? ResponderName,
         string? Kind, DeliveryMode? Mode, int? Quantity, Urgency? Urgency, IReadOnlyList<CommunicationNeed>? Communication, double? DistanceMetres,
         string? SubDistrict, int? ParallelOffers, DateTimeOffset? ExpiresAt, OfferOutcome? Outcome, NeedState? State, int? RemainingQuantity,
-        string? Reason, string? Language, OfferLinks? Links, Visit? Visit, int? AnswerNumber, Text Text, Text? ShortText);
+        string? Reason, string? Language, OfferLinks? Links, string? Page, Visit? Visit, int? AnswerNumber, Text Text, Text? ShortText);
 
     /// <param name="answerNumber">How the responder names the offer when it answers by a message on the same channel.</param>
-    public static byte[] Write(NotificationId id, NotificationRequested request, Facts facts, OfferLinks? links, DateTimeOffset now, int? answerNumber = null)
+    public static byte[] Write(NotificationId id, NotificationRequested request, Facts facts, OfferLinks? links, DateTimeOffset now, int? answerNumber = null, string? page = null)
     {
         var offer = request.Offer;
         var toRequester = request.Audience == Audience.Requester;
@@ -79,7 +91,7 @@ public static class MessageBody
             new Data(request.Audience, request.NeedId, request.RequestId, request.OfferId, request.ResponderId, facts.ResponderName,
                 offer?.Kind, offer?.Mode, offer?.Quantity, offer?.Urgency, toRequester ? facts.Contact.Communication : offer?.Communication, offer?.DistanceMetres,
                 offer?.SubDistrict, offer?.ParallelOffers, Notification.AnswerBy(request, now)?.ToUniversalTime(), request.Outcome, request.State, request.RemainingQuantity,
-                request.Reason, facts.Contact.Language, links, facts.Visit, answerNumber, Texts.Of(request, facts.ResponderName, now, answerNumber),
+                request.Reason, facts.Contact.Language, links, page, facts.Visit, answerNumber, Texts.Of(request, facts.ResponderName, now, answerNumber),
                 answerNumber is { } number ? Texts.InShort(request, number) : null)), Options);
     }
 

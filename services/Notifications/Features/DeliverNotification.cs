@@ -103,7 +103,7 @@ public sealed class Delivery(
         var answerNumber = request is { Audience: Audience.Responder, OfferId: not null } && carrier.RepliesFrom(address) is { } replier
             ? await answers.NoteAsync(replier, request, now, cancellation)
             : (int?)null;
-        var message = new Message(id, KeyOf(request), toSubscriber ? MessageBody.WriteThin(id, request) : MessageBody.Write(id, request, facts, links.Of(request), now, answerNumber));
+        var message = new Message(id, KeyOf(request), toSubscriber ? MessageBody.WriteThin(id, request) : MessageBody.Write(id, request, facts, links.Of(request), now, answerNumber, links.PageOf(request, contact)));
         var outcome = await carrier.SendAsync(message, address, cancellation);
         // There is no other channel, and a receiver with a wrong key or path is mended within the day.
         if (toSubscriber && outcome is { Permanent: true, Reason: { } why } && why.StartsWith("http-", StringComparison.Ordinal))

@@ -19,7 +19,7 @@ public static class GetContact
         .Produces<ContactAnswer>()
         .ProducesProblem(404).ProducesProblem(410);
 
-    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, SourceChannels sources, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(RequestId id, NeedId? needId, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, SourceChannels sources, RequestLinks links, CancellationToken cancellation)
     {
         var (state, _) = await session.LoadRequestAsync(id, cancellation);
         if (!state.Exists)
@@ -35,9 +35,10 @@ public static class GetContact
             channels.Add(listening);
         if (!call.CallbackOk)
             channels.RemoveAll(channel => Ringing.Contains(channel.Kind));
-        return Results.Ok(new ContactAnswer(call.Caller.Name ?? call.Person.Name, channels, state.Communication, call.Caller.Language));
+        return Results.Ok(new ContactAnswer(call.Caller.Name ?? call.Person.Name, channels, state.Communication, call.Caller.Language, links.KeyOf(state.Id, state.PersonId)));
     }
 }
 
 /// <param name="Channels">In the order of preference; may be empty.</param>
-public sealed record ContactAnswer(string? Name, IReadOnlyList<ContactChannel> Channels, IReadOnlyList<CommunicationNeed> Communication, string? Language);
+/// <param name="OwnKey">For <c>/v1/requests/{id}/own?key=</c>, to be told to nobody but them.</param>
+public sealed record ContactAnswer(string? Name, IReadOnlyList<ContactChannel> Channels, IReadOnlyList<CommunicationNeed> Communication, string? Language, string OwnKey);

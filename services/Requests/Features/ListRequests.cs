@@ -21,11 +21,13 @@ public static class ListRequests
         .ProducesProblem(422);
 
     private static async Task<IResult> HandleAsync(IQuerySession session, CancellationToken cancellation,
-        string? status = null, DateTimeOffset? since = null, int page = 1, int pageSize = 50)
+        string? status = null, string? source = null, string? externalId = null, DateTimeOffset? since = null, int page = 1, int pageSize = 50)
     {
         var errors = new Dictionary<string, string[]>();
         if (status is not null && !Words.TryRead<RequestStatus>(status, out _))
             errors["status"] = [$"One of {Words.List<RequestStatus>()}."];
+        if (externalId is not null && source is null)
+            errors["source"] = ["Required with externalId: an external id is its source's."];
         if (page is < 1 or > MaxPage)
             errors["page"] = [$"1 to {MaxPage}."];
         if (pageSize is < 1 or > MaxPageSize)
@@ -36,6 +38,11 @@ public static class ListRequests
         IQueryable<RequestView> query = session.Query<RequestView>().Stats(out var statistics);
         if (status is not null)
             query = query.Where(view => view.Status == status);
+        if (source is not null && externalId is not null)
+        {
+            var id = CallForHelp.RequestIdOf(source, externalId).Value;
+            query = query.Where(view => view.Id == id);
+        }
         if (since is { } from)
         {
             var limit = from.ToUniversalTime();

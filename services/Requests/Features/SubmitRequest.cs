@@ -24,7 +24,7 @@ public static class SubmitRequest
         .ProducesProblem(400).ProducesProblem(409).ProducesProblem(422).ProducesProblem(503);
 
     private static async Task<IResult> HandleAsync([FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, IntakeForm form,
-        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, TimeProvider time)
+        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, RequestLinks own, TimeProvider time)
     {
         if (!TryReadKey(idempotencyKey, out var key, out var problem))
             return problem;
@@ -44,7 +44,8 @@ public static class SubmitRequest
             var outcome = await committed;
             return outcome.Refusal is { } refusal
                 ? refusal.ToProblem()
-                : Results.Accepted(StatusUrl(http, outcome.Taken!.RequestId), SubmissionAnswer.Of(outcome.Taken, StatusUrl(http, outcome.Taken.RequestId), person => links.Of(http, person)));
+                : Results.Accepted(StatusUrl(http, outcome.Taken!.RequestId), SubmissionAnswer.Of(outcome.Taken, StatusUrl(http, outcome.Taken.RequestId), person => links.Of(http, person),
+                    $"{StatusUrl(http, outcome.Taken.RequestId)}/own?key={own.KeyOf(outcome.Taken.RequestId, outcome.Taken.PersonId)}"));
         }
         catch (Exception exception) when (Messaging.IsServerAway(exception))
         {
@@ -84,16 +85,17 @@ public static class SubmitRequest
 
 /// <summary>What the front end gets: the same for every repetition of the same call.</summary>
 /// <param name="EraseUrl">With <c>DELETE</c>, the person's own way to have their data erased; whoever has it needs no account.</param>
+/// <param name="OwnUrl">The request's own link: where it stands, and what the person says about it; whoever has it needs no account.</param>
 /// <param name="EraseCallerUrl">The caller's, when somebody called for the person.</param>
 public sealed record SubmissionAnswer(
-    RequestId RequestId, string StatusUrl, RequestStatus Status, IReadOnlyList<string> Missing, IReadOnlyList<SubmittedNeed> Needs, string EraseUrl, string? EraseCallerUrl)
+    RequestId RequestId, string StatusUrl, RequestStatus Status, IReadOnlyList<string> Missing, IReadOnlyList<SubmittedNeed> Needs, string EraseUrl, string? EraseCallerUrl, string OwnUrl)
 {
-    public static SubmissionAnswer Of(RequestSubmitted taken, string statusUrl, Func<PersonId, string> eraseUrl)
+    public static SubmissionAnswer Of(RequestSubmitted taken, string statusUrl, Func<PersonId, string> eraseUrl, string ownUrl)
     {
         var state = Request.Evolve(RequestState.Initial, taken);
         return new SubmissionAnswer(taken.RequestId, statusUrl, state.Status, state.Missing,
             [.. state.Needs.Select(need => new SubmittedNeed(need.NeedId, need.Kind, need.State, need.DuplicateOf?.NeedId))],
-            eraseUrl(taken.PersonId), taken.CallerId == taken.PersonId ? null : eraseUrl(taken.CallerId));
+            eraseUrl(taken.PersonId), taken.CallerId == taken.PersonId ? null : eraseUrl(taken.CallerId), ownUrl);
     }
 }
 

@@ -20,7 +20,7 @@ public sealed record CallForHelp(
 
     /// <summary>A source can use an external id once: by construction, because the request's id is made of both.</summary>
     [JsonIgnore]
-    public RequestId RequestId => new(DeterministicId.Of(RequestSpace, $"{Source}\n{ExternalId}"));
+    public RequestId RequestId => RequestIdOf(Source, ExternalId);
 
     [JsonIgnore]
     public PersonId PersonId => PersonOf(Source, Person.Ref ?? Caller.Ref);
@@ -30,6 +30,8 @@ public sealed record CallForHelp(
 
     [JsonIgnore]
     public GeoPoint? ExactPlace => Person.Place is { } place ? new GeoPoint(place.Lat, place.Lon) : null;
+
+    public static RequestId RequestIdOf(string source, string externalId) => new(DeterministicId.Of(RequestSpace, $"{source}\n{externalId}"));
 
     public static NeedId NeedIdOf(RequestId request, int index) => new(DeterministicId.Of(NeedSpace, $"{request}/{index}"));
 

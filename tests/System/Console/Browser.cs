@@ -81,7 +81,7 @@ public sealed class Visitor : IAsyncDisposable
 
     /// <summary>
     /// The page as it is now: no violation that axe-core finds (WCAG 2.2 AA and best practices), the language that was
-    /// asked for, no complaint of the browser, no scrolling sideways; and a picture of it.
+    /// asked for, no complaint of the browser, no scrolling sideways at 400 %; and pictures of it.
     /// </summary>
     public async Task CheckAsync(string name)
     {
@@ -92,6 +92,15 @@ public sealed class Visitor : IAsyncDisposable
         {
             RunOnly = new RunOnlyOptions { Type = "tag", Values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
         });
+        // At 400 % a window of 1,280 px is 320 wide.
+        if (Page.ViewportSize is { } size)
+        {
+            await Page.SetViewportSizeAsync(320, size.Height);
+            var sideways = await Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            await Page.ScreenshotAsync(new() { Path = Path.Combine(Browser.Screenshots, $"{name}-320-{Language}.png"), FullPage = true });
+            await Page.SetViewportSizeAsync(size.Width, size.Height);
+            Assert.True(sideways <= 0, $"{name} ({Language}) is {sideways} px too wide at 320.");
+        }
         Assert.True(result.Violations.Length == 0, $"{name} ({Language}): " + string.Join("\n", result.Violations.Select(violation =>
             $"{violation.Id}: {violation.Help} at {string.Join(", ", violation.Nodes.Select(node => node.Html))}")));
     }

@@ -45,6 +45,23 @@ public class ArchitectureTests
             Assembly.Load($"Huzhu.{project}").GetReferencedAssemblies().Select(name => name.Name!).Where(name => name.StartsWith("Huzhu.", StringComparison.Ordinal)).Select(name => name["Huzhu.".Length..]);
     }
 
+    /// <summary>The console asks the others over HTTP (docs/adr/0011), and stores nothing.</summary>
+    [Fact]
+    public void the_console_references_no_service_and_no_store()
+    {
+        var console = Assembly.Load("Huzhu.Console");
+        Assert.Empty(console.GetReferencedAssemblies().Select(name => name.Name).Intersect([.. Services.Select(service => $"Huzhu.{service}"), "Huzhu.Audit", "Marten", "MassTransit", "Npgsql", "RabbitMQ.Client"]));
+    }
+
+    [Theory]
+    [InlineData("Console")]
+    [MemberData(nameof(EveryService))]
+    public void a_program_stays_short(string service)
+    {
+        var lines = File.ReadLines(Path.Combine(Repository(), "services", service, "Program.cs"));
+        Assert.InRange(lines.Count(line => line.Trim().Length > 0), 1, 40);
+    }
+
     [Fact]
     public void contracts_depend_on_nothing_but_the_runtime() =>
         Assert.All(typeof(Need).Assembly.GetReferencedAssemblies(), name => Assert.StartsWith("System.", name.Name));
@@ -55,13 +72,6 @@ public class ArchitectureTests
         var messages = typeof(Need).Assembly.GetExportedTypes().Where(type => type.Namespace != "Huzhu.Contracts").ToList();
         Assert.NotEmpty(messages);
         Assert.All(messages, type => Assert.Matches(@"^Huzhu\.Contracts\.(Requests|Groups|Matching|Notifications)\.V\d+$", type.Namespace));
-    }
-
-    [Theory, MemberData(nameof(EveryService))]
-    public void a_program_stays_short(string service)
-    {
-        var lines = File.ReadLines(Path.Combine(Repository(), "services", service, "Program.cs"));
-        Assert.InRange(lines.Count(line => line.Trim().Length > 0), 1, 40);
     }
 
     private static string Repository()
