@@ -105,7 +105,7 @@ public static class ApiSetup
         Add<Operator.GroupsDesk>("Services:Groups");
         // Where no audit answers over HTTP, its pages say so; all others do without it.
         Add<Auditor.AuditApi>("Services:Audit", otherwise: new Uri("http://audit.invalid"));
-        builder.Services.AddSingleton<Operator.Names>();
+        builder.Services.AddSingleton<Operator.Names>().AddSingleton<Operator.DeskTime>();
         // A stream has no end that could be waited for.
         builder.Services.AddHttpClient<Operations.BoardStream>(http =>
         {

@@ -40,12 +40,11 @@ public sealed class BoardReader(DecisionLoop loop, NpgsqlDataSource database, Qu
         Add($"""
             select coalesce(need->>'subDistrict', ''), count(*) filter (where {state} = 'waiting')::int, count(*) filter (where {state} = 'escalated')::int,
                 count(*) filter (where {state} in ('offered', 'accepted', 'started'))::int
-            from {Tables.Needs} where not is_over and $1::timestamptz is not null group by 1
+            from {Tables.Needs} where not is_over group by 1
             """);
         Add($"""
             select coalesce(max(last_seq_id) filter (where name = 'HighWaterMark'), 0), coalesce(max(last_seq_id) filter (where name like 'Relay:%'), 0),
-                (select e.timestamp from {EventStore.Schema}.mt_events e where $1::timestamptz is not null
-                    and e.seq_id > (select coalesce(max(last_seq_id), 0) from {EventStore.Schema}.mt_event_progression where name like 'Relay:%') order by e.seq_id limit 1)
+                (select e.timestamp from {EventStore.Schema}.mt_events e where e.seq_id > (select coalesce(max(last_seq_id), 0) from {EventStore.Schema}.mt_event_progression where name like 'Relay:%') order by e.seq_id limit 1)
             from {EventStore.Schema}.mt_event_progression
             """);
 

@@ -83,8 +83,9 @@ public sealed class AuditedMatching(Servers servers) : IAsyncLifetime
         var town = new Town();
         var provider = town.Responder(kind: ResponderKind.Provider, metresNorth: 2000, capacity: 40);
         await host.ListAsync(provider);
+        var named = default(ResponderId);
         for (var index = 0; index < 8; index++)
-            await host.ListAsync(town.Responder(metresNorth: 300 * index, capacity: 3 + index % 3));
+            named = await host.ListAsync(town.Responder(metresNorth: 300 * index, capacity: 3 + index % 3));
         await host.ListAsync(town.Responder(metresNorth: 100, capacity: 5, kinds: ["specialised"]));
         var needs = Enumerable.Range(0, 60).Select(index =>
             town.Need(index % 7 == 0 ? Urgency.Health : Urgency.Hardship) with { Mode = index % 3 == 0 ? DeliveryMode.Online : DeliveryMode.Offline }).ToList();
@@ -97,7 +98,6 @@ public sealed class AuditedMatching(Servers servers) : IAsyncLifetime
             if (open is not null)
                 await host.AnswerAsync(open, index % 4 == 0 ? "decline" : "accept", index % 4 == 0 ? new { reason = "other" } : null);
         }
-        var named = await host.ListAsync(town.Responder(metresNorth: 2500));
         var (assigned, answer) = await host.SendAsync(HttpMethod.Post, $"/v1/matches/{needs[38].NeedId}/assign", new { responderId = named, reason = "knows the family" });
         Assert.True(assigned == 200, answer?.ToJsonString());
         await host.ChangePolicyAsync(policy => policy["maxCandidatesExplained"] = 4);
