@@ -84,6 +84,9 @@ public sealed class Checker
         Promise(Names.OneCause, "Every notification has exactly one cause, which stands in a log, and no cause tells the same audience twice.");
     }
 
+    /// <summary>Whether the promise is about what has come to rest: in the middle of things it says nothing.</summary>
+    public static bool SpeaksOfTheEnd(Invariant invariant) => invariant.Name is Names.Settled or Names.Agree or Names.ClosedHoldNothing;
+
     public static async Task<IReadOnlyList<Invariant>> CheckAsync(IAsyncEnumerable<LogRow> rows, IEnumerable<AcceptedCall> accepted)
     {
         var checker = new Checker();
