@@ -10,7 +10,7 @@ help.Action = new ExplainingHelp((HelpAction)help.Action!, ExitCodes.Explained);
 var root = new Command("./huzhu", "Huzhu on this machine: a demo, the services, tests and benchmarks.")
 {
     help, new VersionOption(),
-    Demo.Command(), Up.Command(), Down.Command(), Status.Command(), Test.Command(), Bench.Command(), Audit.Command(),
+    Demo.Command(), Up.Command(), Down.Command(), Status.Command(), Test.Command(), Bench.Command(), Audit.Command(), Backup.Command(), Restore.Command(),
 };
 
 var parsed = root.Parse(args);

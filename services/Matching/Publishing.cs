@@ -42,7 +42,7 @@ public static class Publishing
             NeedHeld held => [State(held.RequestId, NeedState.OnHold, 0, reason: RevocationReasons.Concern)],
             NeedCancelled cancelled => [State(cancelled.RequestId, NeedState.Cancelled, 0, reason: cancelled.Reason)],
             NeedConfirmed confirmed => [State(confirmed.RequestId, NeedState.Closed, 0)],
-            NeedReceived or NeedUrgencyRaised or OfferSent or NeedReopened or ResponderExcluded => [],
+            NeedReceived or NeedUrgencyRaised or OfferSent or NeedReopened or ResponderExcluded or WordHeard => [],
             _ => throw new InvalidOperationException($"Nobody has said what {change.GetType().Name} tells the other services."),
         };
 

@@ -27,6 +27,8 @@ public sealed class PostgresServer : IAsyncDisposable
         "client_connection_check_interval=500ms",
         "max_wal_size=2GB",
         "checkpoint_timeout=15min",
+        // Where to, ./huzhu backup says later; to be archived at all is decided at the start.
+        "archive_mode=on",
         "jit=off",
         "log_line_prefix=%m [%p] %d ",
     ];
@@ -95,13 +97,20 @@ public sealed class PostgresServer : IAsyncDisposable
     }
 
     /// <summary>Whether the data stay after the server has stopped; see <see cref="KeptDatabase"/>. A container keeps none.</summary>
-    public bool KeepsData { get; set; }
+    public bool KeepsData
+    {
+        get => KeepsDataAs is not null;
+        set => KeepsDataAs = value ? _run.Id : null;
+    }
+
+    /// <summary>The same, as the data of a run that may be another one: a copy of its databases.</summary>
+    public string? KeepsDataAs { get; set; }
 
     /// <summary>A fast shutdown; the folder goes with the run, unless it is to be kept.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_process is not null) await _process.StopAsync(Signal.Interrupt, StopPatience);
-        if (KeepsData && _data is not null) KeptDatabase.Keep(_run.Repository, _run.Id, _data, _password);
+        if (KeepsDataAs is { } kept && _data is not null) KeptDatabase.Keep(_run.Repository, kept, _data, _password);
         if (_container is var (engine, name)) await engine.RemoveAsync(name);
     }
 
@@ -161,6 +170,8 @@ public sealed class PostgresServer : IAsyncDisposable
         var initialised = await Tool.RunAsync(program, arguments, ReadyWithin, cancellation: cancellation);
         File.Delete(passwordFile);
         if (!initialised.Succeeded) throw new DidNotStartException($"initdb failed: {initialised.Tail}");
+        // In the file and not on the command line, which nothing could change any more.
+        await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "archive_command = '/bin/true'\n", cancellation);
         return await StartOnAsync(bin, run, data, password, cancellation);
     }
 
@@ -208,7 +219,7 @@ public sealed class PostgresServer : IAsyncDisposable
                         "--env", $"POSTGRES_USER={UserName}", "--env", $"POSTGRES_PASSWORD={password}", "--env", "POSTGRES_DB=postgres",
                     ],
                     image.Name,
-                    Settings.SelectMany(setting => new[] { "-c", setting }),
+                    Settings.Append("archive_command=/bin/true").SelectMany(setting => new[] { "-c", setting }),
                     cancellation);
             }
             catch (DidNotStartException) when (attempt < PortAttempts)

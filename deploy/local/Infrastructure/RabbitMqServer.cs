@@ -129,7 +129,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
                 ServerNames.RabbitMq,
                 Path.Combine(bin, "rabbitmq-server"),
                 [],
-                NodeEnvironment(folder, run, distribution, mapperEnvironment),
+                NodeEnvironment(folder, $"huzhu-{run.Id}@localhost", distribution, mapperEnvironment),
                 log,
                 WorkingFolder: folder));
             var server = new RabbitMqServer(run, amqp, management, password, process, portMapper, null);
@@ -141,6 +141,42 @@ public sealed class RabbitMqServer : IAsyncDisposable
                 throw new DidNotStartException($"RabbitMQ did not start. The end of its log:\n{tail}");
             Directory.Delete(Path.Combine(folder, "mnesia"), recursive: true);
         }
+    }
+
+    /// <summary>
+    /// Nodes of one broker, for tests of what a cluster promises. The port mapper is theirs together; whoever disposes of
+    /// the last one disposes of it.
+    /// </summary>
+    public static async Task<IReadOnlyList<RabbitMqServer>> StartClusterAsync(Installation.Native installation, RunFolder run, int nodes, CancellationToken cancellation)
+    {
+        var (password, cookie, mapper) = (Secrets.Password(), Secrets.Password(), FreePorts.Next());
+        var mapperEnvironment = new Dictionary<string, string?> { ["ERL_EPMD_PORT"] = mapper.ToString(CultureInfo.InvariantCulture), ["ERL_EPMD_ADDRESS"] = "127.0.0.1" };
+        var portMapper = run.Start(new ChildStart(ServerNames.PortMapper, FindPortMapper(), [], mapperEnvironment, Path.Combine(run.LogsFolder, "rabbitmq-cluster.log")));
+        await WaitForListenerAsync(mapper, portMapper, cancellation);
+        var names = Enumerable.Range(1, nodes).Select(number => $"huzhu-{run.Id}-{number}@localhost").ToList();
+        var cluster = new List<RabbitMqServer>();
+        foreach (var (index, name) in names.Index())
+        {
+            var folder = await run.FolderForAsync($"rabbitmq-{index + 1}", user: null, cancellation);
+            var (amqp, management) = (FreePorts.Next(), FreePorts.Next());
+            PrivateFiles.Write(Path.Combine(folder, ".erlang.cookie"), cookie, UnixFileMode.UserRead);
+            PrivateFiles.Write(Path.Combine(folder, "enabled_plugins"), "[rabbitmq_management].\n");
+            // A node that is cut off is given up after a few seconds, and the lesser part of a broken cluster stands still.
+            PrivateFiles.Write(Path.Combine(folder, "advanced.config"), "[{kernel, [{net_ticktime, 8}]}].\n");
+            PrivateFiles.Write(Path.Combine(folder, "rabbitmq.conf"), Configuration(password, amqp, management) + string.Concat(
+                names.Select((other, number) => $"cluster_formation.classic_config.nodes.{number + 1} = {other}\n")) + """
+                cluster_formation.peer_discovery_backend = classic_config
+                cluster_partition_handling = pause_minority
+
+                """);
+            var process = run.Start(new ChildStart(
+                ServerNames.RabbitMq, Path.Combine(installation.Folder, "rabbitmq-server"), [], NodeEnvironment(folder, name, FreePorts.Next(), mapperEnvironment),
+                Path.Combine(run.LogsFolder, $"rabbitmq-{index + 1}.log"), WorkingFolder: folder));
+            cluster.Add(new RabbitMqServer(run, amqp, management, password, process, index == 0 ? portMapper : null, null));
+            if (!await cluster[^1].WaitUntilReadyAsync(cancellation))
+                throw new DidNotStartException($"{name} did not start. The end of its log:\n{process.LogTail()}");
+        }
+        return cluster;
     }
 
     static string Configuration(string password, int amqpPort, int managementPort) => $"""
@@ -164,7 +200,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
     const int HeartbeatSeconds = 5;
 
     static Dictionary<string, string?> NodeEnvironment(
-        string folder, RunFolder run, int distributionPort, Dictionary<string, string?> mapperEnvironment)
+        string folder, string node, int distributionPort, Dictionary<string, string?> mapperEnvironment)
     {
         // Whatever the machine's own broker is configured with must not leak into ours.
         var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>()
@@ -173,7 +209,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         foreach (var (key, value) in mapperEnvironment) environment[key] = value;
         environment["NOTIFY_SOCKET"] = null;
         environment["HOME"] = folder;
-        environment["RABBITMQ_NODENAME"] = $"huzhu-{run.Id}@localhost";
+        environment["RABBITMQ_NODENAME"] = node;
         environment["RABBITMQ_USE_LONGNAME"] = "false";
         environment["RABBITMQ_CONFIG_FILE"] = Path.Combine(folder, "rabbitmq.conf");
         environment["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(folder, "advanced.config");

@@ -84,6 +84,9 @@ public sealed class Checker
         Promise(Names.OneCause, "Every notification has exactly one cause, which stands in a log, and no cause tells the same audience twice.");
     }
 
+    /// <summary>Whether the promise is about what has come to rest: in the middle of things it says nothing.</summary>
+    public static bool SpeaksOfTheEnd(Invariant invariant) => invariant.Name is Names.Settled or Names.Agree or Names.ClosedHoldNothing;
+
     public static async Task<IReadOnlyList<Invariant>> CheckAsync(IAsyncEnumerable<LogRow> rows, IEnumerable<AcceptedCall> accepted)
     {
         var checker = new Checker();
@@ -189,7 +192,7 @@ public sealed class Checker
                 if (match.State is "fulfilled" or "closed" or "cancelled" or "on-hold")
                     (match.State, match.Reason) = ("open", null);
                 break;
-            case "need_urgency_raised":
+            case "need_urgency_raised" or "word_heard":
                 break;
             case "offer_made":
                 ReadOffer(row, match);
@@ -491,6 +494,7 @@ public sealed class Checker
         public string? Reason { get; set; }
         public bool Linked { get; set; }
         public bool HoldIsKnown { get; set; }
+        public bool CancelledLast { get; set; }
     }
 
     void ReadRequests(LogRow row)
@@ -534,19 +538,19 @@ public sealed class Checker
                 break;
             case "need_cancelled":
                 if (Known() is { } cancelled)
-                    (cancelled.State, cancelled.Reason) = ("cancelled", Text(data, "reasonCode"));
+                    (cancelled.State, cancelled.Reason, cancelled.CancelledLast) = ("cancelled", Text(data, "reasonCode"), true);
                 break;
             case "need_confirmed":
                 if (Known() is { } confirmed)
-                    (confirmed.State, confirmed.Reason) = ("closed", null);
+                    (confirmed.State, confirmed.Reason, confirmed.CancelledLast) = ("closed", null, false);
                 break;
             case "need_disputed" or "need_reopened":
                 if (Known() is { } reopened)
-                    (reopened.State, reopened.Reason) = (reopened.Linked ? "duplicate-of" : "reopened", null);
+                    (reopened.State, reopened.Reason, reopened.CancelledLast) = (reopened.Linked ? "duplicate-of" : "reopened", null, false);
                 break;
             case "concern_raised":
                 if (Known() is { State: not ("closed" or "cancelled") } held)
-                    (held.State, held.Reason, held.HoldIsKnown) = ("on-hold", "concern", false);
+                    (held.State, held.Reason, held.HoldIsKnown, held.CancelledLast) = ("on-hold", "concern", false, false);
                 break;
             case "repeat_call_linked" or "need_urgency_raised":
                 Known();
@@ -558,6 +562,8 @@ public sealed class Checker
 
     static void Record(RequestedNeed need, string state, string? reason)
     {
+        if (state == "cancelled" && need.CancelledLast && need.State != "closed")
+            (need.State, need.Reason) = ("cancelled", reason);
         // Cancelled and closed are Requests' own words; Matching only echoes them. Help that came is true all the same.
         if (state is "cancelled" or "closed" || need.State == "closed" || need.State == "cancelled" && state != "fulfilled")
             return;

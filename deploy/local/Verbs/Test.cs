@@ -54,16 +54,22 @@ static class Test
     {
         var repository = Repository.Find();
         var narrator = Narrator.ToOutput();
-        await Builds.OneSuite("System").EnsureAsync(repository, narrator, cancellation);
+        await Builds.AllTests.EnsureAsync(repository, narrator, cancellation);
         await Builds.Services.EnsureAsync(repository, narrator, cancellation);
         await using var run = await RunFolder.CreateAsync(repository, "test");
         narrator.Say($"Faults with the seed {seed}: ./huzhu test faults --seed {seed} --kills {kills} asks for the same again.");
-        var sum = await RunSuiteAsync(repository, run, "System", "SystemTests.Faults.", narrator, cancellation, new Dictionary<string, string?>
+        var environment = new Dictionary<string, string?>
         {
             ["HUZHU_FAULTS"] = "long",
             ["HUZHU_FAULTS_SEED"] = $"{seed}",
             ["HUZHU_FAULTS_KILLS"] = $"{kills}",
-        });
+            ["HUZHU_LATE_COMMITS"] = "100000",
+            ["HUZHU_HISTORIES"] = "1000000",
+            ["HUZHU_FIRST_SEED"] = $"{seed}",
+        };
+        var sum = new Sum();
+        foreach (var (suite, tests) in new[] { ("Unit", "SimulationTests."), ("System", "SystemTests.Faults."), ("Integration", "late_commits") })
+            sum += await RunSuiteAsync(repository, run, suite, tests, narrator, cancellation, environment);
         Console.WriteLine(sum);
         return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
     }

@@ -98,7 +98,7 @@ public sealed class Simulation
             ? Match.DecideReopen(state, reopened.Need, reopened.Reason, about is not null, reopened.SaidAt, now)
             : Deciding.Decision<MatchEvent>.Nothing,
         ResponderExcluded excluded => Match.DecideExclude(state, excluded.ResponderId, now),
-        NeedHeld held => Match.DecideHold(state, held.RequestId, about, now, now),
+        NeedHeld held => Match.DecideHold(state, held.RequestId, about, held.SaidAt ?? now, now),
         _ => throw new InvalidOperationException($"{said.GetType().Name} does not come from outside."),
     };
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Requests.V1;
 using Huzhu.Deciding;
@@ -78,7 +79,17 @@ public sealed record NeedWaits(RequestId RequestId, string Reason, IReadOnlyDict
 public sealed record NeedEscalated(RequestId RequestId, string Reason, int Remaining, DateTimeOffset At, bool Again = false) : MatchEvent(At);
 
 /// <summary>Somebody is worried about safety. Only humans move the need from here.</summary>
-public sealed record NeedHeld(RequestId RequestId, DateTimeOffset At) : MatchEvent(At);
+/// <param name="SaidAt">When the concern was raised; null in logs of before this was kept.</param>
+public sealed record NeedHeld(RequestId RequestId, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DateTimeOffset? SaidAt = null) : MatchEvent(At);
+
+/// <summary>
+/// A word about a need that has ended changes nothing now. It is kept for what was said before it and is still on its way:
+/// words go by different queues, and the later one may be the first to come.
+/// </summary>
+/// <param name="Concern">Whether the word is a concern; otherwise it is a cancellation.</param>
+/// <param name="Reason">Of a cancellation.</param>
+public sealed record WordHeard(bool Concern, string? Reason, DateTimeOffset SaidAt, DateTimeOffset At) : MatchEvent(At);
 
 /// <summary>Help is no longer wanted. It may be heard before the need itself.</summary>
 public sealed record NeedCancelled(RequestId RequestId, string Reason, DateTimeOffset SaidAt, DateTimeOffset At) : MatchEvent(At);
@@ -141,6 +152,12 @@ public sealed record MatchState(
 {
     public static MatchState Initial { get; } = new(
         null, NeedState.Open, 0, null, [], ImmutableDictionary<ResponderId, string>.Empty, null, DateTimeOffset.MinValue, false, false);
+
+    /// <summary>When the newest concern was raised.</summary>
+    public DateTimeOffset ConcernAt { get; init; }
+
+    /// <summary>Why help was cancelled by a word that came when the need had ended otherwise.</summary>
+    public string? CancelledLate { get; init; }
 
     public Urgency Urgency => RaisedTo is { } raised && (Need is null || raised > Need.Urgency) ? raised : Need?.Urgency ?? Urgency.Routine;
     public IEnumerable<Offer> OpenOffers => Offers.Where(offer => offer.IsOpen);
@@ -212,7 +229,9 @@ public sealed record MatchState(
         OfferDisputed disputed => state.End(disputed, OfferStatus.Disputed, disputed.Reason, ExclusionReasons.ExcludedDisputed),
         NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason, HasWaited = true },
         NeedEscalated escalated => state with { State = NeedState.Escalated, Reason = escalated.Reason, HasEscalated = true },
-        NeedHeld => state with { State = NeedState.OnHold, Reason = RevocationReasons.Concern },
+        NeedHeld held => state with { State = NeedState.OnHold, Reason = RevocationReasons.Concern, ConcernAt = Later(state.ConcernAt, held.SaidAt) },
+        WordHeard { Concern: true } word => state with { ConcernAt = Later(state.ConcernAt, word.SaidAt) },
+        WordHeard word => state with { SaidAt = word.SaidAt, CancelledLate = word.Reason },
         NeedCancelled cancelled => state with { State = NeedState.Cancelled, Reason = cancelled.Reason, SaidAt = cancelled.SaidAt },
         NeedConfirmed confirmed => state with { State = NeedState.Closed, Reason = null, SaidAt = confirmed.SaidAt },
         NeedReopened reopened => state with
@@ -223,10 +242,13 @@ public sealed record MatchState(
             // What has been done in part stays done; what was done whole is wanted again.
             Remaining = state.Remaining == 0 ? reopened.Need.Quantity : state.Remaining,
             SaidAt = reopened.SaidAt,
+            CancelledLate = null,
         },
         ResponderExcluded excluded => state with { Excluded = state.Excluded.SetItem(excluded.ResponderId, excluded.Reason) },
         _ => throw new InvalidOperationException($"Unknown event {change.GetType().Name} in a match stream."),
     };
+
+    private static DateTimeOffset Later(DateTimeOffset known, DateTimeOffset? said) => said > known ? said.Value : known;
 
     private MatchState With(OfferId id, Func<Offer, Offer> change)
     {
@@ -432,8 +454,10 @@ public static class Match
 
     public static Decision<MatchEvent> DecideCancel(MatchState state, RequestId requestId, string reason, DateTimeOffset saidAt, DateTimeOffset at)
     {
-        if (state.IsOver || saidAt <= state.SaidAt)
+        if (saidAt <= state.SaidAt)
             return Decision<MatchEvent>.Nothing;
+        if (state.IsOver)
+            return new WordHeard(Concern: false, reason, saidAt, at);
         return (List<MatchEvent>)[.. RevokeAll(state, RevocationReasons.NeedCancelled, at), new NeedCancelled(requestId, reason, saidAt, at)];
     }
 
@@ -454,11 +478,19 @@ public static class Match
     public static Decision<MatchEvent> DecideReopen(MatchState state, Need need, string reason, bool disputed, DateTimeOffset saidAt, DateTimeOffset at)
     {
         if (saidAt <= state.SaidAt)
-            return Decision<MatchEvent>.Nothing;
+        {
+            // The cancellation that was said after this has come before it, when there was nothing to cancel.
+            return state is { CancelledLate: { } cancelled, State: NeedState.Fulfilled or NeedState.Closed }
+                ? new NeedCancelled(need.RequestId, cancelled, state.SaidAt, at)
+                : Decision<MatchEvent>.Nothing;
+        }
         var events = new List<MatchEvent>();
         if (disputed && state.Offers.FindLast(offer => offer.IsTaken || offer.Status is OfferStatus.Done) is { } had)
             events.Add(new OfferDisputed(had.Id, need.RequestId, had.ResponderId, reason, at));
         events.Add(new NeedReopened(need, reason, saidAt, at));
+        // The concern that was raised after this has come before it.
+        if (state.ConcernAt > saidAt)
+            events.AddRange([.. RevokeAll(state, RevocationReasons.Concern, at), new NeedHeld(need.RequestId, at, state.ConcernAt)]);
         return events;
     }
 
@@ -472,7 +504,9 @@ public static class Match
         if ((responder ?? state.Taken?.ResponderId) is { } about && (!state.Excluded.TryGetValue(about, out var why) || why != ExclusionReasons.ExcludedConcern))
             events.Add(new ResponderExcluded(about, ExclusionReasons.ExcludedConcern, at));
         if (holds)
-            events.Add(new NeedHeld(requestId, at));
+            events.Add(new NeedHeld(requestId, at, saidAt));
+        else if (state.State is NeedState.Cancelled or NeedState.Closed && saidAt > state.SaidAt && saidAt > state.ConcernAt)
+            events.Add(new WordHeard(Concern: true, null, saidAt, at));
         return events;
     }
 

@@ -106,10 +106,12 @@ public enum RequestStatus { Partial, Open, InProgress, OnHold, DuplicateOf, Fulf
 /// <param name="HoldReachedMatching">Matching itself said that the need is on hold; before that, what it says may be older than the concern.</param>
 /// <param name="WantedAgain">It was disputed or reopened, and has not ended since.</param>
 /// <param name="RepeatCalls">How many later calls are linked to it.</param>
+/// <param name="CancelledLast">The last word said here about it was that help is no longer wanted.</param>
 public sealed record TrackedNeed(
     NeedId NeedId, string Kind, DeliveryMode Mode, int Quantity, Urgency Urgency, NeedState State, NeedLink? DuplicateOf,
     long MatchVersion, ResponderId? ResponderId, string? Reason, int RemainingQuantity, DateTimeOffset? FulfilledAt,
-    bool HoldReachedMatching, bool WantedAgain, int RepeatCalls)
+    bool HoldReachedMatching, bool WantedAgain, int RepeatCalls,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool CancelledLast = false)
 {
     /// <summary>Somebody looks for help, or gives it, or humans handle it.</summary>
     [JsonIgnore]
@@ -236,14 +238,14 @@ public static class Request
             RepeatCallLinked e => next.With(e.NeedId, need => need with { RepeatCalls = need.RepeatCalls + 1 }),
             NeedUrgencyRaised e => next.With(e.NeedId, need => need with { Urgency = e.Urgency }),
             NeedStateRecorded e => next.With(e.NeedId, need => Record(need, e)),
-            NeedCancelled e => next.With(e.NeedId, need => need with { State = NeedState.Cancelled, WantedAgain = false }),
-            NeedConfirmed e => next.With(e.NeedId, need => need with { State = NeedState.Closed, WantedAgain = false }),
+            NeedCancelled e => next.With(e.NeedId, need => need with { State = NeedState.Cancelled, WantedAgain = false, CancelledLast = true }),
+            NeedConfirmed e => next.With(e.NeedId, need => need with { State = NeedState.Closed, WantedAgain = false, CancelledLast = false }),
             NeedDisputed e => next.Keep(e.ExcludedResponders).With(e.NeedId, Reopen),
             NeedReopened e => next.Keep(e.ExcludedResponders).With(e.NeedId, Reopen),
             UpdateReceived e => next with { Updates = [.. next.Updates, e.UpdateId] },
             ConcernRaised e => next.Concern(e.ResponderId).With(e.NeedId, need => need.State is NeedState.Closed or NeedState.Cancelled
                 ? need
-                : need with { State = NeedState.OnHold, HoldReachedMatching = false }),
+                : need with { State = NeedState.OnHold, HoldReachedMatching = false, CancelledLast = false }),
             _ => throw new InvalidOperationException($"A request does not know the event {happened.GetType().Name}."),
         };
     }
@@ -277,6 +279,8 @@ public static class Request
         var told = need with { MatchVersion = said.MatchVersion };
         var state = (need.State, said.State) switch
         {
+            // Help that crossed a cancellation, and a concern of before it, and then Matching heard of the cancellation.
+            (not NeedState.Closed, NeedState.Cancelled) when need.CancelledLast => NeedState.Cancelled,
             // Cancelling and closing are said here and only echoed there, perhaps after they were undone here.
             (_, NeedState.Cancelled or NeedState.Closed) => need.State,
             // Help that came is true even when a cancellation crossed it on the way.
@@ -309,6 +313,7 @@ public static class Request
         RemainingQuantity = need.Quantity,
         FulfilledAt = null,
         WantedAgain = true,
+        CancelledLast = false,
     };
 
     /// <param name="isSameIntake">Whether the intake equals the one that made <paramref name="state"/>.</param>

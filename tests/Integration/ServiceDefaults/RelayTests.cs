@@ -9,16 +9,33 @@ namespace Huzhu.Tests.Integration.ServiceDefaults;
 /// <summary>Whatever is committed is published, whatever happens around it.</summary>
 public sealed class RelayTests(Servers servers)
 {
+    /// <summary><c>HUZHU_LATE_COMMITS=100000</c> makes so many appends, some of them held open for up to a minute.</summary>
     [Fact]
     public async Task late_commits_and_rollbacks_among_others_lose_nothing()
     {
+        var count = Environment.GetEnvironmentVariable("HUZHU_LATE_COMMITS") is { Length: > 0 } asked ? int.Parse(asked, System.Globalization.CultureInfo.InvariantCulture) : 0;
+        var isLong = count > 0;
         await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        if (isLong)
+        {
+            // The server's own limit, which ends a transaction that idles, would end the longest.
+            await using var connection = new NpgsqlConnection(service.App.Configuration["ConnectionStrings:EventStore"]);
+            await connection.OpenAsync(TestContext.Current.CancellationToken);
+            await using var unlimited = new NpgsqlCommand($"alter database {connection.Database} set idle_in_transaction_session_timeout = 0", connection);
+            await unlimited.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
         var committed = new List<Guid>();
         var random = new Random(1);
-        var appends = Enumerable.Range(0, 120).Select(async index =>
+        // At most as many at once as there are connections, and a few of those for long.
+        var slots = new SemaphoreSlim(12);
+        var appends = Enumerable.Range(0, isLong ? count : 120).Select(async index =>
         {
-            var (delay, rollsBack, isLate) = (random.Next(1500), index % 3 == 0, index % 5 == 0);
-            await Task.Delay(delay);
+            var (delay, rollsBack, isLate) = (random.Next(1500), isLong ? random.Next(10) < 3 : index % 3 == 0, isLong ? index % (count / 20) == 0 : index % 5 == 0);
+            if (isLong)
+                await slots.WaitAsync();
+            else
+                await Task.Delay(delay);
+            using var _ = new Leaving(isLong ? slots : null);
             var id = Guid.CreateVersion7();
             await using var connection = new NpgsqlConnection(service.App.Configuration["ConnectionStrings:EventStore"]);
             await connection.OpenAsync();
@@ -27,7 +44,7 @@ public sealed class RelayTests(Servers servers)
             session.Events.StartStream(id, new SampleService.SomethingHappened($"{index}"));
             await session.SaveChangesAsync();
             if (isLate)
-                await Task.Delay(2000);
+                await Task.Delay(isLong ? random.Next(5_000, 60_000) : 2000);
             if (rollsBack)
             {
                 await transaction.RollbackAsync();
@@ -41,7 +58,13 @@ public sealed class RelayTests(Servers servers)
 
         await Received.UntilAsync(() => service.Received.Messages.Select(message => message.Stream).Distinct().Count() >= committed.Count,
             "every committed event is published");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{committed.Count} committed, each published.");
         Assert.Equal(committed.Order(), service.Received.Messages.Select(message => message.Stream).Distinct().Order());
+    }
+
+    private sealed class Leaving(SemaphoreSlim? slots) : IDisposable
+    {
+        public void Dispose() => slots?.Release();
     }
 
     [Fact]

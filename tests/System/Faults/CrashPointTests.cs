@@ -10,6 +10,7 @@ namespace Huzhu.SystemTests.Faults;
 /// where the process stands still and is killed: nothing in the services knows of this. After each the need goes on to
 /// its end, and at the end the logs keep every promise.
 /// </summary>
+[Collection(FaultCollection.Name)]
 public sealed class CrashPointTests(Servers servers, ITestOutputHelper output)
 {
     private static readonly TimeSpan ReachedWithin = TimeSpan.FromSeconds(20);
@@ -59,7 +60,7 @@ public sealed class CrashPointTests(Servers servers, ITestOutputHelper output)
                 await wired.Services[service].RestartAsync();
             await Task.WhenAll(submission, second);
         }
-        await load.CheckAsync(wired.ConnectionStrings, TimeSpan.FromMinutes(3));
+        await load.CheckAsync(wired.ConnectionStrings, TimeSpan.FromMinutes(5));
         output.WriteLine($"{caught.Count} of {points.Length} caught, each recovered: {string.Join(", ", caught)}.");
         Assert.Equal(points.Length, caught.Count);
     }

@@ -16,6 +16,7 @@ namespace Huzhu.SystemTests.Faults;
 internal sealed class FaultLoad : IAsyncDisposable
 {
     private const int Groups = 8, PlacesEach = 60;
+    private static readonly TimeSpan LongestShortLoad = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     private readonly ServiceHost _services;
@@ -28,9 +29,12 @@ internal sealed class FaultLoad : IAsyncDisposable
     private readonly Task _coordinating;
     private int _turn, _answering, _unanswered;
 
-    public FaultLoad(ServiceHost services)
+    /// <param name="before">What was promised by these services before.</param>
+    public FaultLoad(ServiceHost services, params IEnumerable<AcceptedCall> before)
     {
         _services = services;
+        foreach (var call in before)
+            _accepted.Enqueue(call);
         _intake = services.Token("local-intake", ["intake"]);
         _coordinator = services.Token("local-coordinator", ["coordinator"]);
         _coordinating = CoordinateAsync();
@@ -72,12 +76,15 @@ internal sealed class FaultLoad : IAsyncDisposable
         }
     }
 
-    /// <summary>Submits at an even pace, whatever the answers do, until <paramref name="until"/> ends.</summary>
+    /// <summary>
+    /// Submits at an even pace, whatever the answers do, until <paramref name="until"/> ends; in the short form no longer
+    /// than half a minute, however slow the machine.
+    /// </summary>
     public async Task<int> SubmitSteadilyAsync(string prefix, int perSecond, Task until)
     {
         var (began, count) = (System.Diagnostics.Stopwatch.StartNew(), 0);
         var calls = new List<Task>();
-        while (!until.IsCompleted)
+        while (!until.IsCompleted && (FaultSettings.IsLong || began.Elapsed < LongestShortLoad))
         {
             for (; count < began.Elapsed.TotalSeconds * perSecond; count++)
                 calls.Add(SubmitAsync($"{prefix}-{count}"));

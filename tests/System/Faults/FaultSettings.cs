@@ -7,10 +7,10 @@ internal static class FaultSettings
 {
     public static bool IsLong { get; } = Environment.GetEnvironmentVariable("HUZHU_FAULTS") == "long";
     public static int Seed { get; } = Number("HUZHU_FAULTS_SEED") ?? Random.Shared.Next();
-    public static int Kills { get; } = Number("HUZHU_FAULTS_KILLS") ?? 3;
+    public static int Kills { get; } = Number("HUZHU_FAULTS_KILLS") ?? 2;
 
     /// <summary>Requests submitted in a second while things are killed.</summary>
-    public static int Rate { get; } = Number("HUZHU_FAULTS_RATE") ?? (IsLong ? 50 : 8);
+    public static int Rate { get; } = Number("HUZHU_FAULTS_RATE") ?? (IsLong ? 50 : 5);
 
     private static int? Number(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;

@@ -10,7 +10,7 @@ namespace Huzhu.SystemTests.Faults;
 [Collection(FaultCollection.Name)]
 public sealed class KillTests(FaultFixture fixture, ITestOutputHelper output)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(FaultSettings.IsLong ? 5 : 2);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(FaultSettings.IsLong ? 10 : 5);
 
     [Fact]
     public async Task whatever_is_killed_or_stands_still_no_promise_is_broken()

@@ -11,7 +11,7 @@ public sealed class RollingRestartTests(FaultFixture fixture, ITestOutputHelper 
     public async Task a_rolling_restart_fails_no_request()
     {
         var huzhu = fixture.Huzhu;
-        var rate = FaultSettings.IsLong ? 100 : 10;
+        var rate = FaultSettings.IsLong ? 100 : 5;
         IReadOnlyList<string> services = FaultSettings.IsLong ? Repository.ServiceNames : ["requests", "matching"];
         await using var load = new FaultLoad(huzhu.Services);
         await load.RegisterGroupsAsync("rolling");
@@ -19,7 +19,7 @@ public sealed class RollingRestartTests(FaultFixture fixture, ITestOutputHelper 
         var rolling = RollAsync();
         var submitted = await load.SubmitSteadilyAsync($"rolling-{Guid.NewGuid():N}", rate, rolling);
         await rolling;
-        await load.CheckAsync(huzhu.Description.Databases, TimeSpan.FromMinutes(3));
+        await load.CheckAsync(huzhu.Description.Databases, TimeSpan.FromMinutes(5));
         output.WriteLine($"{string.Join(", ", services)} restarted under {rate} requests/s: {submitted} requests, {load.Calls} calls, {load.Failures.Count} failed.");
         Assert.True(load.Failures.IsEmpty, $"{load.Failures.Count} of {load.Calls} calls failed:\n{string.Join("\n", load.Failures.Take(20))}");
 

@@ -108,6 +108,10 @@ public class MatchTests
             .Concat(Row("OfferRevoked, NeedCancelled", "offered", "sent", "accepted", "superseded", "started", "expired", "released", "revoked")))
         {
             ["parallel"] = "OfferRevoked, OfferRevoked, NeedCancelled",
+            ["done"] = "WordHeard",
+            ["cancelled"] = "WordHeard",
+            ["closed"] = "WordHeard",
+            ["tombstone"] = "WordHeard",
         },
         ["confirm"] = new(Row("NeedConfirmed", "unknown", "open", "done", "declined", "waiting", "escalated", "held")
             .Concat(Row("HelpCompleted, NeedConfirmed", "accepted", "superseded", "started"))
@@ -123,6 +127,9 @@ public class MatchTests
             .Concat(Row("OfferRevoked, ResponderExcluded, NeedHeld", "accepted", "superseded", "started")))
         {
             ["parallel"] = "OfferRevoked, OfferRevoked, NeedHeld",
+            ["cancelled"] = "WordHeard",
+            ["closed"] = "WordHeard",
+            ["tombstone"] = "WordHeard",
         },
         ["exclude"] = new(Row("OfferRevoked, ResponderExcluded", "offered", "sent", "parallel", "accepted", "started", "reopened")
             .Concat(Row("ResponderExcluded", "unknown", "open", "superseded", "done", "declined", "expired", "released", "revoked", "waiting", "escalated", "held", "cancelled", "closed", "tombstone"))),
@@ -276,6 +283,33 @@ public class MatchTests
         Assert.Equal("", Names(Match.DecideHold(state, Request, null, Now, Later)));
         Assert.Equal("OfferRevoked, NeedCancelled", Names(Match.DecideCancel(state, Request, "x", Later.AddTicks(1), Later.AddTicks(1))));
     }
+
+    [Theory]
+    [InlineData("cancel reopen cancel", "Cancelled")]
+    [InlineData("cancel reopen concern", "OnHold")]
+    [InlineData("cancel concern reopen", "Open")]
+    [InlineData("concern cancel", "Cancelled")]
+    [InlineData("cancel concern", "Cancelled")]
+    public void words_that_overtake_each_other_end_where_the_last_one_said_leads(string words, string expected)
+    {
+        var said = words.Split(' ').Select((word, index) => (Word: word, At: Now.AddSeconds(index + 1))).ToArray();
+        foreach (var order in Orders(said))
+        {
+            var state = States["open"];
+            foreach (var (word, at) in order)
+                state = state.Then(word switch
+                {
+                    "cancel" => Match.DecideCancel(state, Request, "solved", at, Later),
+                    "reopen" => Match.DecideReopen(state, Need(), "again", false, at, Later),
+                    _ => Match.DecideHold(state, Request, null, at, Later),
+                });
+            Assert.True(state.State.ToString() == expected, $"{words} ends {state.State} when it comes as {string.Join(' ', order.Select(step => $"{step.Word} {step.At:ss}"))}.");
+        }
+    }
+
+    private static IEnumerable<T[]> Orders<T>(T[] of) => of.Length <= 1
+        ? [of]
+        : of.SelectMany((first, index) => Orders([.. of[..index], .. of[(index + 1)..]]).Select(rest => (T[])[first, .. rest]));
 
     [Fact]
     public void the_clock_of_a_need_never_restarts()

@@ -36,6 +36,7 @@ public class PublishingTests
         { new NeedCancelled(Request, "x", Now, Now), "cancelled" },
         { new NeedConfirmed(Request, Now, Now), "closed" },
         { new NeedReopened(Need(), "x", Now, Now), "" },
+        { new WordHeard(true, null, Now, Now), "" },
         { new ResponderExcluded(R1, ExclusionReasons.ExcludedConcern, Now), "" },
     };
 

@@ -46,6 +46,7 @@ public class SampleTests
         new NeedWaits(Request, ExclusionReasons.Full, new Dictionary<string, int> { [ExclusionReasons.Full] = 3 }, 2, Now, Again: true),
         new NeedEscalated(Request, ExclusionReasons.Full, 2, Now, Again: true),
         new NeedHeld(Request, Now),
+        new WordHeard(false, "solved", Now, Now.AddSeconds(1)),
         new NeedCancelled(Request, "solved", Now, Now.AddSeconds(1)),
         new NeedConfirmed(Request, Now, Now.AddSeconds(1)),
         new NeedReopened(Need(), "again", Now, Now.AddSeconds(1)),

@@ -35,7 +35,7 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
         _nextSweep = default;
     }
 
-    private Situation Situation => new(_roster!, World.Policy, World.Zones, World.Now);
+    private Situation Situation => new(_roster!, World.Policy, World.Zones, Now);
 
     public override void Idle()
     {
@@ -55,7 +55,7 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
             World.SomebodyTries = _tries = true;
             Begin(TryBacklog());
         }
-        if (!_sweeps && World.Now >= _nextSweep)
+        if (!_sweeps && Now >= _nextSweep)
         {
             _sweeps = true;
             Begin(Sweep());
@@ -256,7 +256,7 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
         {
             var alone = MatchState.Initial with { Need = state.Need, State = NeedState.Waiting, Remaining = state.Remaining };
             if (!responders.Any(responder => _roster!.TryGet(responder, out var listing) && listing.State is { Opening: Opening.Open, Free: > 0 }
-                && Ranker.CouldServe(alone, listing, World.Policy, World.Zones, World.Now)))
+                && Ranker.CouldServe(alone, listing, World.Policy, World.Zones, Now)))
                 continue;
             foreach (var step in Do(id, Sweeps.Retry, Lane.Bulk))
                 yield return step;
@@ -272,7 +272,7 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
         }
         foreach (var step in Retry([.. World.Responders]))
             yield return step;
-        _nextSweep = World.Now + SafetyNet;
+        _nextSweep = Now + SafetyNet;
         _sweeps = false;
     }
 }

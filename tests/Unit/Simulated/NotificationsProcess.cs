@@ -19,10 +19,10 @@ internal sealed class NotificationsProcess(World world) : SimulatedProcess(world
     {
         var requested = delivery.Message switch
         {
-            OfferMade made => Messages.Of(made, delivery.Id, World.Now),
-            OfferAccepted accepted => Messages.Of(accepted, delivery.Id, World.Now),
-            OfferEnded ended => Messages.Of(ended, delivery.Id, World.Now),
-            NeedStateChanged changed => Messages.Of(changed, delivery.Id, World.Now),
+            OfferMade made => Messages.Of(made, delivery.Id, Now),
+            OfferAccepted accepted => Messages.Of(accepted, delivery.Id, Now),
+            OfferEnded ended => Messages.Of(ended, delivery.Id, Now),
+            NeedStateChanged changed => Messages.Of(changed, delivery.Id, Now),
             var other => throw new InvalidOperationException($"Notifications does not listen to {other.GetType()}."),
         };
         return requested.SelectMany(Tell);
@@ -34,7 +34,7 @@ internal sealed class NotificationsProcess(World world) : SimulatedProcess(world
         var events = Log.Read(id.Value);
         var (version, state) = (events.Count, Fold(events));
         yield return true;
-        if (state.NextAt is not { } next || next > World.Now)
+        if (state.NextAt is not { } next || next > Now)
             yield break;
         foreach (var step in Attempt(id, version, state, []))
             yield return step;
@@ -57,10 +57,10 @@ internal sealed class NotificationsProcess(World world) : SimulatedProcess(world
     private IEnumerable<bool> Attempt(NotificationId id, long version, Notification state, IReadOnlyList<NotificationEvent> begun)
     {
         Func<Notification, IReadOnlyList<NotificationEvent>> decide;
-        var now = World.Now;
+        var now = Now;
         if (Notification.DecideRelevance(state, overtaken: false, now).Events.Count > 0)
         {
-            decide = current => Notification.DecideRelevance(current, overtaken: false, World.Now).Events;
+            decide = current => Notification.DecideRelevance(current, overtaken: false, Now).Events;
         }
         else
         {
@@ -80,7 +80,7 @@ internal sealed class NotificationsProcess(World world) : SimulatedProcess(world
                 decide = current =>
                 {
                     var again = Notification.DecideChannel(current, Channels, [], now).Events;
-                    var result = Notification.DecideOutcome(Notification.Fold(current, again), attempt, jitter, World.Now).Events;
+                    var result = Notification.DecideOutcome(Notification.Fold(current, again), attempt, jitter, Now).Events;
                     return result.Count == 0 ? [] : [.. again, .. result];
                 };
             }

@@ -37,10 +37,10 @@ internal sealed class RequestsProcess(World world) : SimulatedProcess(world)
             if (repeatState.Exists)
                 yield break;
             var link = new NeedLink(submitted.RequestId, submitted.Content.Needs[0].NeedId);
-            var linked = Decider.DecideRepeat(repeatedState, older.NeedId, link, submitted.Content.Urgency, World.Now);
+            var linked = Decider.DecideRepeat(repeatedState, older.NeedId, link, submitted.Content.Urgency, Now);
             // What has ended meanwhile is not repeated: the call is one of its own.
             var content = linked.Refusal is null ? submitted.Content with { Needs = [submitted.Content.Needs[0] with { DuplicateOf = older }] } : submitted.Content;
-            List<Change> changes = [new(submitted.RequestId.Value, repeatVersion, [submitted with { At = World.Now, Content = content }])];
+            List<Change> changes = [new(submitted.RequestId.Value, repeatVersion, [submitted with { At = Now, Content = content }])];
             if (linked.Events.Count > 0)
                 changes.Add(new(older.RequestId.Value, repeatedVersion, [.. linked.Events]));
             if (Log.TryCommit(changes))
@@ -58,7 +58,7 @@ internal sealed class RequestsProcess(World world) : SimulatedProcess(world)
             var events = Log.Read(id.Value);
             var (version, state) = (events.Count, Fold(events));
             yield return true;
-            var decision = decide(state, World.Now);
+            var decision = decide(state, Now);
             if (decision.Refusal is { } refusal)
             {
                 refused(refusal);

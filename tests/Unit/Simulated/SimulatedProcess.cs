@@ -11,6 +11,10 @@ internal abstract class SimulatedProcess(World world)
     protected World World { get; } = world;
     public int Busy => _running.Count;
 
+    /// <summary>How far the clock of its machine is off.</summary>
+    public TimeSpan Skew { get; set; }
+    public DateTimeOffset Now => World.Now + Skew;
+
     private sealed record Running(IEnumerator<bool> Steps, Delivery? Delivery, SimulatedTimer? Timer, Call? Call);
 
     public void Receive(Delivery delivery) => _running.Add(new Running(Handle(delivery).GetEnumerator(), delivery, null, null));

@@ -6,32 +6,35 @@ namespace Huzhu.Tests.Unit.Simulated;
 
 /// <summary>
 /// Seeded histories of the services' own decisions on a broker, databases and a clock that lose, double, reorder, delay
-/// and crash. <c>HUZHU_HISTORIES=1000000</c> runs more of them, <c>HUZHU_SEED=n</c> only the one with that seed.
+/// and crash. <c>HUZHU_HISTORIES=1000000</c> runs more of them, from <c>HUZHU_FIRST_SEED</c> on, and <c>HUZHU_SEED=n</c> only
+/// the one with that seed, event by event.
 /// </summary>
 public class SimulationTests(ITestOutputHelper output)
 {
     private const int Steps = 220;
     private const int UsualHistories = 1_500;
 
-    /// <summary>Seeds that have once shown a defect. A new one is added here together with the mending.</summary>
-    private static readonly ulong[] Regressions = [3242];
+    /// <summary>
+    /// Seeds that have shown a defect: a new one is added here together with the mending. A seed is a history only of this
+    /// simulator: whoever changes what it can do keeps the case as a test of its own, as StaleLedgerTests is of the first.
+    /// </summary>
+    private static readonly ulong[] Regressions = [];
 
     [Fact]
     public void nothing_is_lost_doubled_or_overcommitted_whatever_fails()
     {
-        var histories = Environment.GetEnvironmentVariable("HUZHU_HISTORIES") is { Length: > 0 } asked ? int.Parse(asked, CultureInfo.InvariantCulture) : UsualHistories;
-        var first = Environment.GetEnvironmentVariable("HUZHU_SEED") is { Length: > 0 } seed ? ulong.Parse(seed, CultureInfo.InvariantCulture) : 1;
-        if (Environment.GetEnvironmentVariable("HUZHU_SEED") is { Length: > 0 })
-            histories = 1;
+        var only = Number("HUZHU_SEED");
+        var histories = only is null ? (int)(Number("HUZHU_HISTORIES") ?? UsualHistories) : 1;
+        var first = only ?? Number("HUZHU_FIRST_SEED") ?? 1;
         var failures = new ConcurrentDictionary<ulong, IReadOnlyList<string>>();
         long deliveries = 0, events = 0, steps = 0;
-        var seeds = Regressions.Concat(Enumerable.Range(0, histories).Select(index => first + (ulong)index));
+        var seeds = (only is null ? Regressions : []).Concat(Enumerable.Range(0, histories).Select(index => first + (ulong)index));
         Parallel.ForEach(Partitioner.Create(seeds, EnumerablePartitionerOptions.NoBuffering), (history, loop) =>
         {
             var world = new World(history);
             if (world.Run(Steps) is { Count: > 0 } found && failures.TryAdd(history, found) && failures.Count >= 5)
                 loop.Stop();
-            if (histories == 1)
+            if (only is not null)
                 Tell(world);
             Interlocked.Add(ref deliveries, world.Bus.Delivered);
             Interlocked.Add(ref events, world.Logs.Sum(log => log.All.Count));
@@ -42,6 +45,9 @@ public class SimulationTests(ITestOutputHelper output)
             .Select(failure => $"Seed {failure.Key} (HUZHU_SEED={failure.Key} plays it again): {string.Join(" | ", failure.Value.Take(5))}")));
         Assert.True(events > histories, "The histories are empty.");
     }
+
+    private static ulong? Number(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? ulong.Parse(text, CultureInfo.InvariantCulture) : null;
 
     private void Tell(World world)
     {

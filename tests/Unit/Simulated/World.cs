@@ -27,7 +27,7 @@ internal enum Defect
 
 /// <summary>
 /// Three services, two replicas of Matching among them, on a broker, databases and a clock that exist only here. One seed
-/// decides who moves next, what is lost, doubled, delayed, and who dies between which two steps. At the end nothing goes
+/// decides who moves next, what is lost, doubled, delayed, whose clock is an hour off, and who dies between which two steps. At the end nothing goes
 /// wrong any more and all comes to rest.
 /// </summary>
 internal sealed class World
@@ -162,6 +162,10 @@ internal sealed class World
                 break;
             case < 97:
                 Now = Now.AddSeconds(1 + Chance.Below(Chance.OneIn(4) ? 7200 : 60));
+                var stepped = Chance.Pick(_processes);
+                // Forwards and back, but not under the hands of a timer that has just fired.
+                if (Chance.OneIn(4) && stepped.Busy == 0)
+                    stepped.Skew = TimeSpan.FromSeconds(Chance.Below(7200) - 3600);
                 break;
             case < 98:
                 Change(Chance.Pick(Responders), first: false);
@@ -175,6 +179,10 @@ internal sealed class World
     private bool ComeToRest()
     {
         Faults.On = false;
+        // Clocks are set right without a step back: time has passed meanwhile.
+        Now += TimeSpan.FromHours(1);
+        foreach (var process in _processes)
+            process.Skew = TimeSpan.Zero;
         var sweeps = 0;
         for (var step = 0; step < MostStepsToRest; step++)
         {
@@ -227,10 +235,11 @@ internal sealed class World
         var fired = false;
         foreach (var (log, process) in new (SimulatedLog, Func<SimulatedProcess>)[] { (Matching, () => Chance.Pick(MatchingService)), (Notifications, () => _notifications) })
         {
-            foreach (var timer in log.Timers.Where(timer => !timer.IsTaken && timer.DueAt <= Now).Take(all ? int.MaxValue : 1))
+            var taker = process();
+            foreach (var timer in log.Timers.Where(timer => !timer.IsTaken && timer.DueAt <= taker.Now).Take(all ? int.MaxValue : 1))
             {
                 timer.IsTaken = true;
-                process().Fire(timer);
+                taker.Fire(timer);
                 fired = true;
             }
         }
