@@ -21,7 +21,7 @@ public partial class TextsTests
         var named = Directory.EnumerateFiles(Folder, "*.razor", SearchOption.AllDirectories).Where(file => !file.Contains("/obj/", StringComparison.Ordinal))
             .SelectMany(file => NamedKey().Matches(File.ReadAllText(file)).Select(match => match.Groups[1].Value)).Distinct().ToList();
         Assert.NotEmpty(named);
-        Assert.Empty(named.Where(key => !Language.Keys.ContainsKey(key)));
+        Assert.DoesNotContain(named, key => !Language.Keys.ContainsKey(key));
     }
 
     private static IEnumerable<string> Places(string text) => Place().Matches(text).Select(match => match.Value).Order();
