@@ -1,5 +1,8 @@
 using Huzhu.Contracts;
 using Huzhu.Local.Infrastructure;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -86,7 +89,7 @@ static class PostGisPeer
     }
 
     public static ChildProcess Start(RunFolder run, string database, Uri address) => run.Start(new ChildStart(
-        Verb, DotNet.Program, [typeof(PostGisPeer).Assembly.Location, Verb],
+        Verb, Environment.ProcessPath!, [typeof(PostGisPeer).Assembly.Location, Verb],
         new Dictionary<string, string?> { ["PEER_DATABASE"] = database, ["ASPNETCORE_URLS"] = address.AbsoluteUri.TrimEnd('/'), ["DOTNET_gcServer"] = "0" },
         Path.Combine(run.LogsFolder, $"{Verb}.log"), WorkingFolder: AppContext.BaseDirectory));
 

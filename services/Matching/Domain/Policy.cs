@@ -28,6 +28,7 @@ public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMet
 {
     public const double MostMetres = 5_000;
 
+    [JsonIgnore]
     public bool WeighNothing => OtherSubDistrictMetres == 0 && NoPeerMetres == 0 && FullLoadMetres == 0 && TurnMetres == 0;
 }
 

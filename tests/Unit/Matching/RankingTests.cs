@@ -124,7 +124,8 @@ public class RankingTests
             var policy = Weighing(random.Next(2_000), random.Next(2_000), random.Next(2_000), random.Next(2_000));
             var responders = Enumerable.Range(1, random.Next(2, 40)).Select(id => (Responder(id),
                 Profile(random.Next(4) == 0 ? ResponderKind.Provider : ResponderKind.Group, place: North(random.Next(8_000)), subDistrict: random.Next(2) == 0 ? "J" : "K", capacity: 5)
-                    with { LeaderHasDisability = random.Next(2) == 0 }, Opening.Open, random.Next(5))).ToArray();
+                    with
+                { LeaderHasDisability = random.Next(2) == 0 }, Opening.Open, random.Next(5))).ToArray();
             var roster = RosterOf(responders);
             double Cost(ResponderId id)
             {
