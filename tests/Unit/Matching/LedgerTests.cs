@@ -113,25 +113,4 @@ public class LedgerTests
 
     [Fact]
     public void the_default_policy_is_within_its_own_bounds() => Assert.Empty(Policy.Default.Errors());
-
-    [Fact]
-    public void a_place_that_the_ledger_does_not_know_of_yet_is_not_passed_over_when_its_offer_ends()
-    {
-        var roster = new Huzhu.Matching.Ranking.Roster();
-        roster.Set(R1, Fold(new ResponderListed(Profile(), Opening.Open, 1, Now)));
-        var situation = new Huzhu.Matching.Deciding.Situation(roster, new PolicyState(Policy.Default, 1), new(MeasuresState.Initial), Now);
-        var offered = Fold(Received(), Made(O1, R1));
-
-        // Another replica has made the offer, and its PlaceHeld has not been heard of here.
-        var round = new Huzhu.Matching.Deciding.Round(situation);
-        round.Know(Need().NeedId, offered, 2);
-        var stale = Assert.Throws<Huzhu.Matching.Deciding.StaleLedgerException>(() => round.Decide(Need().NeedId, (state, now) => Match.DecideDecline(state, O1, DeclineReason.Other, now.Now)));
-        Assert.Equal(R1, stale.Responder);
-
-        roster.Set(R1, Fold(new ResponderListed(Profile(), Opening.Open, 1, Now), new PlaceHeld(O1, Need().NeedId, Now)));
-        round = new Huzhu.Matching.Deciding.Round(situation);
-        round.Know(Need().NeedId, offered, 2);
-        Assert.Null(round.Decide(Need().NeedId, (state, now) => Match.DecideDecline(state, O1, DeclineReason.Other, now.Now)).Refusal);
-        Assert.IsType<PlaceReleased>(Assert.Single(round.Ledgers[R1].Events).Event);
-    }
 }
