@@ -202,7 +202,7 @@ internal sealed class FaultLoad : IAsyncDisposable
     {
         var replicas = _services.Processes.Where(process => process.Service == service).ToList();
         Calls++;
-        for (var refused = 0; ; )
+        for (var refused = 0; ;)
         {
             _stop.Token.ThrowIfCancellationRequested();
             var replica = replicas[(int)((uint)Interlocked.Increment(ref _turn) % replicas.Count)];
