@@ -14,8 +14,7 @@ builder.Services
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
     .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
-    .AddHostedService<IdempotencyKeys.Expiry>()
-    .AddFrontEnds(builder.Configuration);
+    .AddHostedService<IdempotencyKeys.Expiry>().AddFrontEnds(builder.Configuration);
 builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());

@@ -9,10 +9,11 @@ public partial class TextsTests
     private static readonly string Folder = Path.Combine(Root(), "services", "Console");
 
     [Fact]
-    public void every_text_is_there_in_both_languages_with_the_same_places() => Assert.All(Language.Keys, text =>
+    public void every_text_is_there_in_both_languages_with_the_places_of_the_other() => Assert.All(Language.Keys, text =>
     {
         Assert.False(string.IsNullOrWhiteSpace(text.Value.Zh) || string.IsNullOrWhiteSpace(text.Value.En), text.Key);
-        Assert.Equal(Places(text.Value.Zh), Places(text.Value.En));
+        // Where there is room for twenty characters, one language says less; none says what the other has no place for.
+        Assert.Empty(Places(text.Value.En).Except(Places(text.Value.Zh)));
     });
 
     [Fact]
