@@ -12,8 +12,7 @@ builder.Services
     .AddPeople<RequestPeople>().AddSingleton<PersonalRecords>().AddSingleton<PersonLinks>().AddSingleton<RequestLinks>().AddSingleton<VisitKeys>().AddSingleton<Fingerprints>()
     .AddSingleton(SubDistrictMap.Load(builder.Configuration)).AddSingleton(new SourceChannels(builder.Configuration)).AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
-    .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>())
-    .AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
+    .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>()).AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
     .AddHostedService<IdempotencyKeys.Expiry>().AddFrontEnds(builder.Configuration);
 builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
 {

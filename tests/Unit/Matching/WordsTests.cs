@@ -59,7 +59,7 @@ public class WordsTests
             Assert.DoesNotContain($"({code})", ExplanationView.Of(Need().NeedId, state).Now);
         }
         var codes = typeof(OrderReasons).GetFields().Select(field => (string)field.GetValue(null)!).ToList();
-        Assert.Equal(9, codes.Count);
+        Assert.Equal(10, codes.Count);
         foreach (var code in codes)
         {
             var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } })).Offers[0].Words;

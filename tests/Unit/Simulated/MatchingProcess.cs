@@ -84,10 +84,13 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
 
     private ResponderState Ledger(ResponderId id) => Log.Read(id.Value).Cast<ResponderEvent>().Aggregate(ResponderState.Initial, ResponderState.Evolve);
 
+    private IEnumerable<bool> Receive(Need need) =>
+        Do(need.NeedId, (state, now) => Match.DecideReceive(state, need, now.Now), need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Normal);
+
     protected override IEnumerable<bool> Handle(Delivery delivery) => delivery.Message switch
     {
-        V1.NeedSubmitted said => Do(said.Need.NeedId, (state, now) => Match.DecideReceive(state, said.Need, now.Now),
-            said.Need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Normal),
+        V1.NeedSubmitted said => Receive(said.Need),
+        V1.LifeThreateningNeedSubmitted said => Receive(said.Need),
         V1.NeedUrgencyRaised said => Do(said.NeedId, (state, now) => Match.DecideRaiseUrgency(state, said.Urgency, now.Now)),
         V1.NeedCancelled said => Do(said.NeedId, (state, now) => Match.DecideCancel(state, said.RequestId, said.Reason, said.At, now.Now)),
         V1.NeedConfirmed said => Do(said.NeedId, (state, now) => Match.DecideConfirm(state, said.RequestId, said.At, now.Now)),

@@ -115,6 +115,7 @@ internal sealed class World
     private void Bind()
     {
         Bus.Bind<RequestsV1.NeedSubmitted>("matching");
+        Bus.Bind<RequestsV1.LifeThreateningNeedSubmitted>("matching");
         Bus.Bind<RequestsV1.NeedUrgencyRaised>("matching");
         Bus.Bind<RequestsV1.NeedCancelled>("matching");
         Bus.Bind<RequestsV1.NeedConfirmed>("matching");
