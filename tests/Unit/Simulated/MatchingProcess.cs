@@ -84,7 +84,7 @@ internal sealed class MatchingProcess(World world) : SimulatedProcess(world)
 
     private ResponderState Ledger(ResponderId id) => Log.Read(id.Value).Cast<ResponderEvent>().Aggregate(ResponderState.Initial, ResponderState.Evolve);
 
-    private IEnumerable<bool> Receive(Need need) =>
+    private IEnumerable<bool> Receive(V1.Need need) =>
         Do(need.NeedId, (state, now) => Match.DecideReceive(state, need, now.Now), need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Normal);
 
     protected override IEnumerable<bool> Handle(Delivery delivery) => delivery.Message switch
