@@ -91,8 +91,13 @@ public sealed record OfferedView(
             return shown;
         shown = shown with
         {
-            Kind = need.Kind, Mode = need.Mode, Quantity = match.Remaining, Urgency = match.Urgency, Communication = need.Communication,
-            DistanceMetres = offer.Explanation.DistanceMetres, SubDistrict = need.SubDistrict,
+            Kind = need.Kind,
+            Mode = need.Mode,
+            Quantity = match.Remaining,
+            Urgency = match.Urgency,
+            Communication = need.Communication,
+            DistanceMetres = offer.Explanation.DistanceMetres,
+            SubDistrict = need.SubDistrict,
         };
         return offer.IsTaken
             ? shown with { NeedId = need.NeedId, RequestId = need.RequestId, VisitKey = links.Sign(VisitPurpose, need.NeedId.Value, offer.ResponderId.Value) }

@@ -28,7 +28,8 @@ public static class Ranker
             return new Choice(null, null);
         var passed = asked.Minds ? ExclusionReasons.KeptForOthers : asked.Costs ? ExclusionReasons.WeighedAgainst : null;
         var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Minds), runnerUp, asked.LeftOutBefore(chosen, directory, passed))
-            with { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) };
+            with
+        { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) };
         return new Choice(chosen.Listing, explanation);
     }
 
