@@ -27,10 +27,8 @@ public static class Ranker
         if (best is not { } chosen)
             return new Choice(null, null);
         var passed = asked.Minds ? ExclusionReasons.KeptForOthers : asked.Costs ? ExclusionReasons.WeighedAgainst : null;
-        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Minds), runnerUp, asked.LeftOutBefore(chosen, directory, passed))
-            with
-        { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) };
-        return new Choice(chosen.Listing, explanation);
+        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Minds), runnerUp, asked.LeftOutBefore(chosen, directory, passed));
+        return new Choice(chosen.Listing, explanation with { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) });
     }
 
     /// <summary>Why nobody can be asked: looks at everybody, so only for a need that <see cref="Rank"/> found nobody for.</summary>
