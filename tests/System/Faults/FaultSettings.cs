@@ -6,7 +6,10 @@ namespace Huzhu.SystemTests.Faults;
 internal static class FaultSettings
 {
     public static bool IsLong { get; } = Environment.GetEnvironmentVariable("HUZHU_FAULTS") == "long";
-    public static int Seed { get; } = Number("HUZHU_FAULTS_SEED") ?? Random.Shared.Next();
+
+    /// <summary>The short form breaks the same things every time; the long form is given a seed.</summary>
+    public static int Seed { get; } = Number("HUZHU_FAULTS_SEED") ?? 1;
+
     public static int Kills { get; } = Number("HUZHU_FAULTS_KILLS") ?? 2;
 
     /// <summary>Requests submitted in a second while things are killed.</summary>
