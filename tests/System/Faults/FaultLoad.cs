@@ -202,10 +202,12 @@ internal sealed class FaultLoad : IAsyncDisposable
     {
         var replicas = _services.Processes.Where(process => process.Service == service).ToList();
         Calls++;
+        // Others take their turns meanwhile: the next one of this call is the next one from here.
+        var turn = (uint)Interlocked.Increment(ref _turn);
         for (var refused = 0; ;)
         {
             _stop.Token.ThrowIfCancellationRequested();
-            var replica = replicas[(int)((uint)Interlocked.Increment(ref _turn) % replicas.Count)];
+            var replica = replicas[(int)(turn++ % (uint)replicas.Count)];
             try
             {
                 using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(replica.BaseAddress, path)) { Content = JsonContent.Create(body, body.GetType()) };
