@@ -62,6 +62,9 @@ public static class Messaging
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
                 });
+                // Set-aside queues take over the arguments of theirs; one that has a single active consumer lets no person look into it.
+                rabbit.SendTopology.ConfigureErrorSettings = queue => queue.SetQueueArgument("x-single-active-consumer", null);
+                rabbit.SendTopology.ConfigureDeadLetterSettings = queue => queue.SetQueueArgument("x-single-active-consumer", null);
                 configureBroker?.Invoke(context, rabbit);
                 rabbit.ConfigureEndpoints(context);
             });

@@ -156,7 +156,7 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
     public async Task one_owner_has_twenty_at_most()
     {
         for (var index = 0; index < 20; index++)
-            await SubscribeAsync(new { states = new[] { "duplicate-of" } });
+            await SubscribeAsync(new { states = new[] { "duplicate-of" } }, heard: false);
         Assert.Equal(HttpStatusCode.Conflict, (await SendAsync(HttpMethod.Post, "/v1/subscriptions", new { url = fixture.Receiver.Address + "/one-more" })).Status);
         Assert.Equal(20, (int)(await SendAsync(HttpMethod.Get, "/v1/subscriptions")).Body!["total"]!);
     }
@@ -187,7 +187,7 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
         }
     }
 
-    private async Task<(Guid Id, string Hook, string Secret)> SubscribeAsync(object filter, WebhookReceiver? receiver = null)
+    private async Task<(Guid Id, string Hook, string Secret)> SubscribeAsync(object filter, WebhookReceiver? receiver = null, bool heard = true)
     {
         var hook = $"/subscriber/{Guid.NewGuid():N}";
         var body = System.Text.Json.JsonSerializer.SerializeToNode(filter)!.AsObject();
@@ -195,7 +195,8 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
         var (status, answer) = await SendAsync(HttpMethod.Post, "/v1/subscriptions", body);
         Assert.Equal(HttpStatusCode.Created, status);
         // Within a second every replica knows of it.
-        await Task.Delay(1100, TestContext.Current.CancellationToken);
+        if (heard)
+            await Task.Delay(1100, TestContext.Current.CancellationToken);
         return ((Guid)answer!["id"]!, hook, (string)answer["secret"]!);
     }
 
