@@ -8,7 +8,7 @@ namespace Huzhu.SystemTests;
 
 /// <summary>What the services say of themselves is committed, so that every change of it is seen.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed class ContractsTests(HuzhuFixture fixture) : IDisposable
+public sealed class ContractsTests(ConsoleHuzhu fixture) : IDisposable
 {
     private readonly Client _huzhu = new(fixture.Huzhu);
 

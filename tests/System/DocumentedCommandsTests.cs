@@ -6,7 +6,7 @@ namespace Huzhu.SystemTests;
 
 /// <summary>What integrators' pages tell a reader to type is typed here.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed partial class DocumentedCommandsTests(HuzhuFixture fixture) : IDisposable
+public sealed partial class DocumentedCommandsTests(ConsoleHuzhu fixture) : IDisposable
 {
     private const string ProviderOfTheDocs = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 

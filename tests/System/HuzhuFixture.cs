@@ -10,7 +10,7 @@ public class HuzhuFixture : IAsyncLifetime
     protected virtual IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000" };
 
     /// <summary>Whether the console runs too.</summary>
-    protected virtual bool Console => true;
+    protected virtual bool Console => false;
 
     public LocalDeployment Huzhu { get; private set; } = null!;
 
@@ -20,9 +20,14 @@ public class HuzhuFixture : IAsyncLifetime
     public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
 }
 
+public sealed class ConsoleHuzhu : HuzhuFixture
+{
+    protected override bool Console => true;
+}
+
 /// <summary>One running Huzhu for all that integrators do to it, and for those who see it through the console.</summary>
 [CollectionDefinition(Name)]
-public sealed class IntegratorsCollection : ICollectionFixture<HuzhuFixture>
+public sealed class IntegratorsCollection : ICollectionFixture<ConsoleHuzhu>
 {
     public const string Name = "Integrators";
 }
@@ -30,5 +35,4 @@ public sealed class IntegratorsCollection : ICollectionFixture<HuzhuFixture>
 public sealed class TwoReplicas : HuzhuFixture
 {
     protected override int Replicas => 2;
-    protected override bool Console => false;
 }

@@ -6,7 +6,7 @@ namespace Huzhu.SystemTests.Clients;
 
 /// <summary>Other people's libraries for webhooks and CloudEvents, and the samples of the documentation, against running services.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed class EventClientsTests(HuzhuFixture fixture) : IDisposable
+public sealed class EventClientsTests(ConsoleHuzhu fixture) : IDisposable
 {
     private const string Old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     private const string New = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

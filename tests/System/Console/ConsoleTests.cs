@@ -5,7 +5,7 @@ namespace Huzhu.SystemTests.Console;
 
 /// <summary>What everybody finds in the console: signing in, the start page, and what is refused.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed class ConsoleTests(HuzhuFixture fixture, Browser browser) : IClassFixture<Browser>
+public sealed class ConsoleTests(ConsoleHuzhu fixture, Browser browser) : IClassFixture<Browser>
 {
     private string Console => fixture.Huzhu.Description.Services["console"];
 

@@ -5,7 +5,7 @@ namespace Huzhu.SystemTests.Console;
 
 /// <summary>The operating desk, the board and the audit, walked through a running system. A place of their own on the map.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed class OperatingTests(HuzhuFixture fixture, Browser browser) : IClassFixture<Browser>, IDisposable
+public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : IClassFixture<Browser>, IDisposable
 {
     private readonly Client _huzhu = new(fixture.Huzhu);
 

@@ -9,7 +9,7 @@ namespace Huzhu.SystemTests.Console;
 
 /// <summary>Signing in with an issuer, as in production: a second console beside the running services, that knows no development key.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed class SignInTests(HuzhuFixture fixture, Browser browser) : IClassFixture<Browser>
+public sealed class SignInTests(ConsoleHuzhu fixture, Browser browser) : IClassFixture<Browser>
 {
     [Fact]
     public async Task people_sign_in_with_the_issuer_and_the_services_are_asked_with_their_own_token()

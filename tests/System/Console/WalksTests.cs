@@ -8,7 +8,7 @@ namespace Huzhu.SystemTests.Console;
 
 /// <summary>One call, walked through the running system by the three people that it concerns: the call-taker, the coordinator, the person who asked.</summary>
 [Collection(IntegratorsCollection.Name)]
-public sealed partial class WalksTests(HuzhuFixture fixture, Browser browser) : IClassFixture<Browser>, IDisposable
+public sealed partial class WalksTests(ConsoleHuzhu fixture, Browser browser) : IClassFixture<Browser>, IDisposable
 {
     private readonly Client _huzhu = new(fixture.Huzhu);
     private string Console => fixture.Huzhu.Description.Services["console"];
