@@ -81,7 +81,7 @@ public static class WDistrict
             StartsAt: new DateTimeOffset(2022, 3, 1, 0, 0, 0, TimeSpan.FromHours(8)),
             openDays, lockdownDays, recoveryDays,
             FollowUpDays: 24,
-            SecondsPerDay: Math.Max(20, size / 26.0) / (openDays + lockdownDays + recoveryDays),
+            SecondsPerDay: Math.Max(20, size / 13.0) / (openDays + lockdownDays + recoveryDays),
             FollowUpSecondsPerDay: 0.5,
             PatienceDays: 7);
 
