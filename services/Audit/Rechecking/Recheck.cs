@@ -2,9 +2,9 @@ using System.Globalization;
 using Huzhu.Audit.Reading;
 using Huzhu.Contracts;
 using Huzhu.Matching.Assigning;
+using Huzhu.Matching.Deciding;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
-using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Audit.Rechecking;
 
@@ -400,7 +400,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private string? FollowsFromState(Pending offer)
     {
         var made = offer.Offer;
-        var expectedId = OfferId.Of(DeterministicId.Of(offer.NeedId.Value, $"offer {offer.Match.Offers.Count + 1}"));
+        var expectedId = Round.NextOfferId(offer.Match, offer.NeedId);
         if (made.OfferId != expectedId)
             return $"its id is {made.OfferId} instead of {expectedId}";
         var policy = _policies[(int)made.Explanation.PolicyVersion].Policy;

@@ -59,13 +59,7 @@ public sealed class Round(Situation situation)
             var (reason, explanation) = Ranker.ExplainAssigned(state, listing, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, assignment);
             if (reason is not null)
                 return Refusal.Conflict(reason, $"A hard rule keeps this responder from being asked for this need: {reason}.");
-            var offerId = OfferId.Of(DeterministicId.Of(needId.Value, $"offer {state.Offers.Count + 1}"));
-            var ledger = listing.State;
-            var made = Must(Match.DecideAssign(state, Situation.Policy.Policy, offerId, responder, ledger.Profile!.Kind, explanation!, Situation.Now));
-            Append(responder, Must(ResponderState.DecideHold(ledger, offerId, needId, Situation.Now)));
-            foreach (var change in made)
-                match.Append(change, Cause);
-            OffersMade++;
+            Ask(needId, listing, explanation!, Match.DecideAssign);
             return null;
         }
     }
@@ -105,13 +99,7 @@ public sealed class Round(Situation situation)
                 Wait(() => Ranker.WhyNobody(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now));
                 return;
             }
-            var offerId = OfferId.Of(DeterministicId.Of(needId.Value, $"offer {match.State.Offers.Count + 1}"));
-            var held = Must(ResponderState.DecideHold(best.State, offerId, needId, Situation.Now));
-            var made = Must(Match.DecideOffer(match.State, Situation.Policy.Policy, offerId, best.Id, best.State.Profile!.Kind, choice.Explanation!, Situation.Now));
-            Append(best.Id, held);
-            foreach (var change in made)
-                match.Append(change, Cause);
-            OffersMade++;
+            Ask(needId, best, choice.Explanation!, Match.DecideOffer);
         }
         if (match.State.State is NeedState.Open && match.State.Need is not null)
             Wait(() => new Nobody("", new Dictionary<string, int>()));
@@ -121,6 +109,23 @@ public sealed class Round(Situation situation)
             foreach (var change in Must(Match.DecideWait(match.State, Situation.Policy.Policy, why, Situation.Now)))
                 match.Append(change, Cause);
         }
+    }
+
+    /// <summary>The id of the need's next offer: the same for whoever decides it again.</summary>
+    public static OfferId NextOfferId(MatchState state, NeedId needId) => OfferId.Of(DeterministicId.Of(needId.Value, $"offer {state.Offers.Count + 1}"));
+
+    /// <summary>The offer and its place, both or neither.</summary>
+    private void Ask(NeedId needId, Listing listing, Explanation explanation,
+        Func<MatchState, Policy, OfferId, ResponderId, ResponderKind, Explanation, DateTimeOffset, Decision<MatchEvent>> decide)
+    {
+        var (match, ledger) = (_matches[needId], listing.State);
+        var offerId = NextOfferId(match.State, needId);
+        var held = Must(ResponderState.DecideHold(ledger, offerId, needId, Situation.Now));
+        var made = Must(decide(match.State, Situation.Policy.Policy, offerId, listing.Id, ledger.Profile!.Kind, explanation, Situation.Now));
+        Append(listing.Id, held);
+        foreach (var change in made)
+            match.Append(change, Cause);
+        OffersMade++;
     }
 
     public void Append(ResponderId responderId, IReadOnlyList<ResponderEvent> events)

@@ -292,11 +292,7 @@ public static class Match
             return Refusal.Conflict("not-wanted", "No more responders are to be asked now.");
         if (state.WhyNot(responder, policy, now) is { } why)
             return Refusal.Conflict(why, "This responder may not be asked for this need.");
-        var need = state.Need!;
-        var rules = policy.For(state.Urgency);
-        return new OfferMade(offerId, need.RequestId, responder, kind, need.Kind, need.Mode, state.Remaining, state.Urgency,
-            need.Communication, need.SubDistrict, rules.ParallelOffers, !state.Offers.Exists(offer => offer.IsOpen),
-            now + TimeSpan.FromMilliseconds(Math.Ceiling(rules.OfferLifeSeconds * 1000)), explanation, now);
+        return Made(state, policy, offerId, responder, kind, policy.For(state.Urgency).ParallelOffers, explanation, now);
     }
 
     /// <summary>
@@ -309,14 +305,18 @@ public static class Match
     {
         if (RefuseAssignment(state) is { } refusal)
             return refusal;
-        var need = state.Need!;
         if (state.WhyNot(responder, policy, now) is { } why && ExclusionReasons.ForbidsAssignment(why))
             return Refusal.Conflict(why, "This responder may not be asked for this need.");
-        var rules = policy.For(state.Urgency);
-        var open = state.OpenOffers.Count();
+        return Made(state, policy, offerId, responder, kind, Math.Max(policy.For(state.Urgency).ParallelOffers, state.OpenOffers.Count() + 1), explanation, now);
+    }
+
+    private static OfferMade Made(MatchState state, Policy policy, OfferId offerId, ResponderId responder, ResponderKind kind, int parallelOffers,
+        Explanation explanation, DateTimeOffset now)
+    {
+        var need = state.Need!;
         return new OfferMade(offerId, need.RequestId, responder, kind, need.Kind, need.Mode, state.Remaining, state.Urgency,
-            need.Communication, need.SubDistrict, Math.Max(rules.ParallelOffers, open + 1), open == 0,
-            now + TimeSpan.FromMilliseconds(Math.Ceiling(rules.OfferLifeSeconds * 1000)), explanation, now);
+            need.Communication, need.SubDistrict, parallelOffers, !state.Offers.Exists(offer => offer.IsOpen),
+            now + TimeSpan.FromMilliseconds(Math.Ceiling(policy.For(state.Urgency).OfferLifeSeconds * 1000)), explanation, now);
     }
 
     /// <summary>Why nobody can be named for the need, whoever it is; null when somebody can.</summary>
