@@ -102,6 +102,8 @@ public sealed partial class Erasure(IDocumentStore store, PersonalDataVault vaul
                 session.Schedule(FinishErasure.TimerKind, person, now + PersonalDataVault.KeyLifetime);
                 (past.Count == 0 ? session.Events.StartStream(stream, erased) : session.Events.Append(stream, past.Count + 1, erased)).CausedBy(Cause.Current());
                 await session.SaveChangesAsync(cancellation);
+                // The other processes hear of it; whoever was answered by this one finds it done.
+                vault.Forget(person);
                 return (new ErasureAnswer(person, erased.At, erased.By, erased.Basis, Repeated: false, parting.Ended), null);
             }
             return (new ErasureAnswer(person, last!.At, last.By, last.Basis, Repeated: true, 0), null);

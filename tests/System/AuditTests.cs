@@ -17,7 +17,7 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
     {
         Assert.Equal(ExitCodes.Ok, (await AuditAsync("key", Path.Combine(_folder.FullName, "key"))).ExitCode);
         var place = Random.Shared.NextDouble();
-        _group = await _huzhu.RegisterAsync("groups", Client.Entry($"audited {place}", 32 + place, 122, abilities: ["text-only"], radiusMetres: 3000));
+        _group = await _huzhu.RegisterAsync("groups", Client.Entry($"audited {place}", 32 + place, 122, abilities: ["text-only"], radiusMetres: 3000, file: "audited"));
         (_request, _need) = await _huzhu.SubmitAsync(Client.Request($"audited-{place}", lat: 32 + place, lon: 122, communication: ["text-only"]));
         _offer = (string)(await _huzhu.MatchInAsync(_need, "offered"))["offers"]![0]!["offerId"]!;
         await _huzhu.AnswerAsync(_offer, "accept");
