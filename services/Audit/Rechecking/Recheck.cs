@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Huzhu.Audit.Reading;
 using Huzhu.Contracts;
 using Huzhu.Matching.Assigning;
@@ -45,7 +46,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
 
     private readonly Dictionary<NeedId, MatchState> _matches = [];
     private readonly Queue<NeedId> _over = new();
-    private readonly LedgerHistory _ledgers = new();
+    private readonly LedgerHistory _ledgers = new(from);
     private readonly Roster _roster = new();
     private readonly Queue<(long Sequence, ResponderId Id, ResponderState State, DateTimeOffset At)> _notYetKnown = new();
 
@@ -68,6 +69,9 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
             Take(stored, change);
             while (_pending.TryPeek(out var oldest) && oldest.Sequence + ReadAhead < stored.Sequence)
                 Look(_pending.Dequeue());
+            // No offer that is still to come can be of a transaction that far back.
+            if (_pending.Count == 0)
+                Advance(stored.Sequence - ReadAhead, null);
         }
         while (_pending.TryDequeue(out var left))
             Look(left);
@@ -82,12 +86,12 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
     }
 
-    private abstract record Waiting(long Sequence, DateTimeOffset At);
+    private abstract record Waiting(long Sequence);
 
-    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence) : Waiting(Sequence, Offer.At);
+    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence) : Waiting(Sequence);
 
     /// <param name="Needs">As they stood; null where one has moved on before the plan was in the log.</param>
-    private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence, Plan.At);
+    private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence);
 
     /// <summary>A match that was over and had been let go: its stream says again how it stood.</summary>
     private async Task RememberAsync(ServiceLog log, StoredEvent next, CancellationToken cancellation)
@@ -128,11 +132,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         {
             case MatchEvent change:
                 var needId = NeedId.Of(stored.Stream);
-                var match = _matches.GetValueOrDefault(needId, MatchState.Initial);
+                ref var match = ref CollectionsMarshal.GetValueRefOrAddDefault(_matches, needId, out _);
+                match ??= MatchState.Initial;
                 if (change is OfferMade made && !(made.At < from || made.At > to))
                     _pending.Enqueue(new Pending(needId, match, made, stored.Sequence));
                 match = MatchState.Evolve(match, change);
-                _matches[needId] = match;
                 if (match.IsOver)
                     LetGo(needId);
                 break;
@@ -177,7 +181,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private void Certify(PendingPlan pending)
     {
         var plan = pending.Plan;
-        Advance(pending);
+        Advance(pending.Sequence, plan.At);
         _plansSeen++;
         var policy = plan.PolicyVersion > 0 ? _policies.ElementAtOrDefault((int)plan.PolicyVersion) : _policies[^1];
         var zones = plan.PolicyVersion > 0 ? _zones.ElementAtOrDefault((int)plan.ZonesVersion) : _zones[^1];
@@ -244,7 +248,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private void Check(Pending offer)
     {
         _offers++;
-        Advance(offer);
+        Advance(offer.Sequence, offer.Offer.At);
         var why = offer.Offer.Explanation;
         if (why.PolicyVersion < 0 || why.PolicyVersion >= _policies.Count)
         {
@@ -299,16 +303,16 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
     }
 
-    /// <summary>Lets the roster know what stands before the event in the log, but for its own transaction's.</summary>
-    private void Advance(Waiting next)
+    /// <summary>Lets the roster know what stands before a number of the log, but for the transaction of this instant.</summary>
+    private void Advance(long sequence, DateTimeOffset? at)
     {
-        foreach (var change in _ofTheSame.Where(change => change.At != next.At))
+        foreach (var change in _ofTheSame.Where(change => change.At != at))
             Know(change.Id, change.State);
-        _ofTheSame.RemoveAll(change => change.At != next.At);
-        while (_notYetKnown.TryPeek(out var change) && change.Sequence < next.Sequence)
+        _ofTheSame.RemoveAll(change => change.At != at);
+        while (_notYetKnown.TryPeek(out var change) && change.Sequence < sequence)
         {
             _notYetKnown.Dequeue();
-            if (change.At == next.At)
+            if (change.At == at)
                 _ofTheSame.Add((change.Id, change.State, change.At));
             else
                 Know(change.Id, change.State);

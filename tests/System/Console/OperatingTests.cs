@@ -67,6 +67,11 @@ public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : ICla
         await desk.CheckAsync("provider-closure");
 
         var helper = await _huzhu.RegisterAsync("groups", Client.Entry("Old Town kitchen 老城厨房", lat + .004, lon, capacity: 3, kind: Kind, radiusMetres: 3000));
+        await Client.EventuallyAsync("Matching to know the helper", async () =>
+        {
+            var candidates = await _huzhu.GetAsync("matching", $"/v1/matches/{need}/candidates?limit=100", "operator");
+            return (candidates.ToJsonString().Contains(helper, StringComparison.Ordinal), candidates);
+        });
         await desk.Page.GotoAsync($"/operator/needs/{need}");
         await desk.Page.Locator($"input[value='{helper}']").CheckAsync();
         await desk.Page.Locator("#reason").FillAsync("They know the family");
