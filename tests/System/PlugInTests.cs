@@ -22,12 +22,10 @@ public sealed partial class PlugInTests(Servers servers)
     {
         var example = Copy(Repository.Find());
         Follow(await File.ReadAllTextAsync(Path.Combine(Repository.Find().Root, "docs", "integrators", "write-your-own-channel.md")), example);
-        foreach (var service in new[] { "requests", "notifications" })
-        {
-            var project = Repository.ProjectName(service);
-            await new Build($"example-{service}", $"services/{project}/{project}.csproj", ["services"], repository => [repository.ServiceAssembly(service)])
-                .EnsureAsync(example, Narrator.Silent, TestContext.Current.CancellationToken);
-        }
+        string[] services = ["requests", "notifications"];
+        await File.WriteAllTextAsync(Path.Combine(example.Root, "example.slnx"), $"<Solution>{string.Concat(services.Select(Repository.ProjectName).Select(project => $"<Project Path=\"services/{project}/{project}.csproj\" />"))}</Solution>");
+        await new Build("example", "example.slnx", ["services"], repository => services.Select(repository.ServiceAssembly))
+            .EnsureAsync(example, Narrator.Silent, TestContext.Current.CancellationToken);
 
         await using var telegram = await Telegram.StartAsync();
         var infrastructure = await servers.InfrastructureAsync();
@@ -39,7 +37,7 @@ public sealed partial class PlugInTests(Servers servers)
                 ["notifications"] = await servers.CreateDatabaseAsync("plug_in_notifications"),
             },
             AmqpUri = await servers.CreateVirtualHostAsync("plug_in"),
-            Services = ["requests", "notifications"],
+            Services = services,
             Environment = new Dictionary<string, string>
             {
                 ["Channels__Telegram__Accounts__main__Secret"] = Telegram.Secret,

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Xml.Linq;
 using Huzhu.Local.Infrastructure;
 
@@ -117,7 +118,9 @@ static class Test
             .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
         ];
         var exitCode = await Foreground.RunAsync(repository, run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation, environment);
-        var sum = File.Exists(results) ? Read(results) : new Sum();
+        var (sum, slowest) = File.Exists(results) ? Read(results) : default;
+        if (slowest?.Count > 0)
+            narrator.Say($"The slowest {suite} tests: {string.Join(", ", slowest)}");
 
         // A crash, or a failure outside any test such as in a fixture's clean-up, is no success because all tests were.
         if (exitCode == 0 || sum.Failed > 0 || (filter is not null && sum == default)) return sum;
@@ -126,10 +129,15 @@ static class Test
     }
 
     // xUnit's other structured reports do not escape a control character in the name of a test.
-    static Sum Read(string results)
+    static (Sum Sum, IReadOnlyList<string> Slowest) Read(string results)
     {
-        return XDocument.Load(results).Descendants("assembly").Aggregate(new Sum(), (sum, assembly) =>
+        var report = XDocument.Load(results);
+        var sum = report.Descendants("assembly").Aggregate(new Sum(), (sum, assembly) =>
             sum + new Sum(Number(assembly, "passed"), Number(assembly, "failed") + Number(assembly, "errors"), Number(assembly, "skipped")));
+        var slowest = report.Descendants("test")
+            .Select(test => (Name: $"{((string)test.Attribute("type")!).Split('.')[^1]}.{(string)test.Attribute("method")!}", Seconds: (double)test.Attribute("time")!))
+            .Where(test => test.Seconds >= 10).OrderByDescending(test => test.Seconds).Take(5);
+        return (sum, [.. slowest.Select(test => string.Create(CultureInfo.InvariantCulture, $"{test.Name} {test.Seconds:0} s"))]);
 
         static int Number(XElement assembly, string name) => (int)assembly.Attribute(name)!;
     }

@@ -17,20 +17,63 @@ internal static class CopyRows
     public const string Content = "seq_id, id, stream_id, version, type, timestamp, data";
     public const string Context = "tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
 
+    /// <summary>One row in the bytes at hand: whatever is kept of it must be copied.</summary>
+    public readonly ref struct Row(long sequence, Guid id, Guid stream, long version, string type, DateTimeOffset storedAt, ReadOnlySpan<byte> data, Fields context, HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
+    {
+        private readonly Fields _context = context;
+        private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _words = words;
+
+        public long Sequence => sequence;
+        public Guid Stream => stream;
+        public long Version => version;
+        public string Type => type;
+        public DateTimeOffset StoredAt => storedAt;
+
+        /// <summary>JSON, in UTF-8.</summary>
+        public ReadOnlySpan<byte> Data { get; } = data;
+
+        public StoredEvent Store()
+        {
+            var rest = _context;
+            var stored = new StoredEvent(sequence, id, stream, version, type, storedAt, Data.ToArray(), null, null, null, null, null, false);
+            return rest.AreOver ? stored : stored with
+            {
+                Tenant = Nullable(ref rest, _words),
+                DotNetType = Nullable(ref rest, _words),
+                CorrelationId = Nullable(ref rest, null),
+                CausationId = Nullable(ref rest, null),
+                Headers = rest.IsNull ? rest.Skip() : JsonOf(rest.Next()).ToArray(),
+                IsArchived = !rest.IsNull && rest.Next()[0] != 0,
+            };
+        }
+
+        private static string? Nullable(ref Fields fields, HashSet<string>.AlternateLookup<ReadOnlySpan<char>>? words)
+        {
+            if (fields.IsNull)
+            {
+                fields.Skip();
+                return null;
+            }
+            return words is { } known ? Word(fields.Next(), known) : Encoding.UTF8.GetString(fields.Next());
+        }
+    }
+
+    public delegate T Take<out T>(Row row);
+
     /// <param name="copy">The rows of <see cref="Content"/>, with <see cref="Context"/> or without.</param>
-    /// <returns>What each read brought: one list, which the next one replaces.</returns>
-    public static async IAsyncEnumerable<List<StoredEvent>> ReadAsync(Stream copy, [EnumeratorCancellation] CancellationToken cancellation)
+    /// <returns>What was taken of each read's rows: one list, which the next one replaces.</returns>
+    public static async IAsyncEnumerable<List<T>> ReadAsync<T>(Stream copy, Take<T> take, [EnumeratorCancellation] CancellationToken cancellation)
     {
         var (buffer, start, end, begun) = (new byte[FirstBuffer], 0, 0, false);
         var words = new HashSet<string>().GetAlternateLookup<ReadOnlySpan<char>>();
         while (true)
         {
-            var rows = new List<StoredEvent>();
+            var rows = new List<T>();
             var position = new Position(buffer.AsMemory(start..end));
             if (!begun)
                 begun = position.TrySkipHeader();
-            while (begun && position.TryRead(words) is { } row)
-                rows.Add(row);
+            while (begun && position.TryRead(words, out var row))
+                rows.Add(take(row));
             start += position.Taken;
             if (rows.Count > 0)
                 yield return rows;
@@ -64,73 +107,58 @@ internal static class CopyRows
             return true;
         }
 
-        public StoredEvent? TryRead(HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
+        public bool TryRead(HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words, out Row row)
         {
+            row = default;
             var rest = bytes.Span[Taken..];
             if (rest.Length < 2)
-                return null;
+                return false;
             var fields = BinaryPrimitives.ReadInt16BigEndian(rest);
             if (fields < 0)
             {
                 IsEnd = true;
-                return null;
+                return false;
             }
             // Look before leaping: a row that is not there as a whole waits for the next read.
             var at = 2;
             for (var field = 0; field < fields; field++)
             {
                 if (rest.Length < at + 4)
-                    return null;
+                    return false;
                 at += 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(rest[at..]));
                 if (rest.Length < at)
-                    return null;
+                    return false;
             }
             Taken += at;
-            var row = new Fields(rest[2..at]);
-            var stored = new StoredEvent(
-                BinaryPrimitives.ReadInt64BigEndian(row.Next()), new Guid(row.Next(), bigEndian: true), new Guid(row.Next(), bigEndian: true),
-                BinaryPrimitives.ReadInt64BigEndian(row.Next()), Word(row.Next(), words),
-                Epoch.AddTicks(BinaryPrimitives.ReadInt64BigEndian(row.Next()) * TimeSpan.TicksPerMicrosecond), Json(row.Next()), null, null, null, null, null, false);
-            return fields == 7 ? stored : stored with
-            {
-                Tenant = Nullable(ref row, words),
-                DotNetType = Nullable(ref row, words),
-                CorrelationId = Nullable(ref row, null),
-                CausationId = Nullable(ref row, null),
-                Headers = row.IsNull ? row.Skip() : Json(row.Next()),
-                IsArchived = !row.IsNull && row.Next()[0] != 0,
-            };
-        }
-
-        /// <summary>After the number of the format.</summary>
-        private static byte[] Json(ReadOnlySpan<byte> field) => field[1..].ToArray();
-
-        private static string? Nullable(ref Fields row, HashSet<string>.AlternateLookup<ReadOnlySpan<char>>? words)
-        {
-            if (row.IsNull)
-            {
-                row.Skip();
-                return null;
-            }
-            return words is { } known ? Word(row.Next(), known) : Encoding.UTF8.GetString(row.Next());
-        }
-
-        /// <summary>One of few words that come again and again: each is made once.</summary>
-        private static string Word(ReadOnlySpan<byte> field, HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
-        {
-            if (field.Length > 256)
-                return Encoding.UTF8.GetString(field);
-            Span<char> text = stackalloc char[field.Length];
-            text = text[..Encoding.UTF8.GetChars(field, text)];
-            if (!words.TryGetValue(text, out var word) && words.Set.Count < 1000)
-                words.Set.Add(word = text.ToString());
-            return word ?? text.ToString();
+            var next = new Fields(rest[2..at]);
+            row = new Row(
+                BinaryPrimitives.ReadInt64BigEndian(next.Next()), new Guid(next.Next(), bigEndian: true), new Guid(next.Next(), bigEndian: true),
+                BinaryPrimitives.ReadInt64BigEndian(next.Next()), Word(next.Next(), words),
+                Epoch.AddTicks(BinaryPrimitives.ReadInt64BigEndian(next.Next()) * TimeSpan.TicksPerMicrosecond), JsonOf(next.Next()), next, words);
+            return true;
         }
     }
 
-    private ref struct Fields(ReadOnlySpan<byte> row)
+    /// <summary>After the number of the format.</summary>
+    private static ReadOnlySpan<byte> JsonOf(ReadOnlySpan<byte> field) => field[1..];
+
+    /// <summary>One of few words that come again and again: each is made once.</summary>
+    private static string Word(ReadOnlySpan<byte> field, HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
+    {
+        if (field.Length > 256)
+            return Encoding.UTF8.GetString(field);
+        Span<char> text = stackalloc char[field.Length];
+        text = text[..Encoding.UTF8.GetChars(field, text)];
+        if (!words.TryGetValue(text, out var word) && words.Set.Count < 1000)
+            words.Set.Add(word = text.ToString());
+        return word ?? text.ToString();
+    }
+
+    public ref struct Fields(ReadOnlySpan<byte> row)
     {
         private ReadOnlySpan<byte> _rest = row;
+
+        public readonly bool AreOver => _rest.IsEmpty;
 
         public readonly bool IsNull => BinaryPrimitives.ReadInt32BigEndian(_rest) < 0;
 

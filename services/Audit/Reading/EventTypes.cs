@@ -27,19 +27,22 @@ public static class EventTypes
 
     /// <returns>Null for what the store writes for itself, such as the tombstone of a refused append.</returns>
     /// <exception cref="AuditException">The event is of a type that this version does not know.</exception>
-    public static object? Decode(string service, StoredEvent stored)
+    public static object? Decode(string service, StoredEvent stored) => Decode(service, stored.Type, stored.Sequence, stored.Data);
+
+    /// <inheritdoc cref="Decode(string, StoredEvent)"/>
+    public static object? Decode(string service, string type, long sequence, ReadOnlySpan<byte> data)
     {
-        if (stored.Type == "tombstone")
+        if (type == "tombstone")
             return null;
-        if (!ByService[service].TryGetValue(stored.Type, out var type))
-            throw new AuditException($"The log of {service} has an event of the unknown type {stored.Type} at sequence {stored.Sequence}: it was written by another version, or not by the service.");
+        if (!ByService[service].TryGetValue(type, out var known))
+            throw new AuditException($"The log of {service} has an event of the unknown type {type} at sequence {sequence}: it was written by another version, or not by the service.");
         try
         {
-            return JsonSerializer.Deserialize(stored.Data, type, Json);
+            return JsonSerializer.Deserialize(data, known, Json);
         }
         catch (JsonException exception)
         {
-            throw new AuditException($"The {stored.Type} at sequence {stored.Sequence} of {service} cannot be read: {exception.Message}", exception);
+            throw new AuditException($"The {type} at sequence {sequence} of {service} cannot be read: {exception.Message}", exception);
         }
     }
 

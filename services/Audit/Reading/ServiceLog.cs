@@ -48,13 +48,12 @@ public sealed class ServiceLog : IAsyncDisposable
         CopyAsync(Columns, string.Create(CultureInfo.InvariantCulture, $"where seq_id > {after} and seq_id <= {upTo} order by seq_id"), cancellation);
 
     /// <summary>
-    /// Events in the order of their numbers, as of one moment, without their context, and decoded while the reader works on
-    /// those before. The event is null for what the store writes for itself.
+    /// Events in the order of their numbers, as of one moment, decoded while the reader works on those before, in flat memory.
     /// </summary>
-    public async IAsyncEnumerable<(StoredEvent Stored, object? Event)> ReadDecodedAsync([EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<DecodedEvent> ReadDecodedAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var decoded = Channel.CreateBounded<List<(StoredEvent, object?)>>(Ahead);
+        var decoded = Channel.CreateBounded<List<DecodedEvent>>(Ahead);
         var decoding = Task.Run(() => DecodeAsync(decoded.Writer, stop.Token), CancellationToken.None);
         try
         {
@@ -71,25 +70,27 @@ public sealed class ServiceLog : IAsyncDisposable
         }
     }
 
-    private async Task DecodeAsync(ChannelWriter<List<(StoredEvent, object?)>> decoded, CancellationToken cancellation)
+    private async Task DecodeAsync(ChannelWriter<List<DecodedEvent>> decoded, CancellationToken cancellation)
     {
         try
         {
             await using var connection = await _database.OpenConnectionAsync(cancellation);
-            await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by seq_id", cancellation))
-                await decoded.WriteAsync(some.ConvertAll(stored => (stored, EventTypes.Decode(Service, stored))), cancellation);
+            await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by seq_id", Decode, cancellation))
+                await decoded.WriteAsync(some, cancellation);
             decoded.Complete();
         }
         catch (Exception exception)
         {
             decoded.Complete(exception);
         }
+
+        DecodedEvent Decode(CopyRows.Row row) => new(row.Sequence, row.Stream, row.Version, row.Type, row.StoredAt, EventTypes.Decode(Service, row.Type, row.Sequence, row.Data));
     }
 
     /// <summary>All events in the order of their numbers, as this connection sees them.</summary>
     public static async IAsyncEnumerable<StoredEvent> ReadAsync(NpgsqlConnection connection, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        await foreach (var some in CopyAsync(connection, Columns, "order by seq_id", cancellation))
+        await foreach (var some in CopyAsync(connection, Columns, "order by seq_id", row => row.Store(), cancellation))
         {
             foreach (var stored in some)
                 yield return stored;
@@ -100,7 +101,7 @@ public sealed class ServiceLog : IAsyncDisposable
     /// <param name="connection">One of <see cref="OpenTogetherAsync"/>.</param>
     public static async IAsyncEnumerable<StoredEvent> ReadByStreamAsync(NpgsqlConnection connection, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by stream_id, version", cancellation))
+        await foreach (var some in CopyAsync(connection, CopyRows.Content, "order by stream_id, version", row => row.Store(), cancellation))
         {
             foreach (var stored in some)
                 yield return stored;
@@ -206,17 +207,17 @@ public sealed class ServiceLog : IAsyncDisposable
     private async IAsyncEnumerable<StoredEvent> CopyAsync(string columns, string rows, [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using var connection = await _database.OpenConnectionAsync(cancellation);
-        await foreach (var some in CopyAsync(connection, columns, rows, cancellation))
+        await foreach (var some in CopyAsync(connection, columns, rows, row => row.Store(), cancellation))
         {
             foreach (var stored in some)
                 yield return stored;
         }
     }
 
-    private static async IAsyncEnumerable<List<StoredEvent>> CopyAsync(NpgsqlConnection connection, string columns, string rows, [EnumeratorCancellation] CancellationToken cancellation)
+    private static async IAsyncEnumerable<List<T>> CopyAsync<T>(NpgsqlConnection connection, string columns, string rows, CopyRows.Take<T> take, [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using var copy = await connection.BeginRawBinaryCopyAsync($"copy (select {columns} from {Events} {rows}) to stdout (format binary)", cancellation);
-        await foreach (var some in CopyRows.ReadAsync(copy, cancellation))
+        await foreach (var some in CopyRows.ReadAsync(copy, take, cancellation))
             yield return some;
     }
 }

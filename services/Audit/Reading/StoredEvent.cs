@@ -4,6 +4,10 @@ using Huzhu.Audit.Sealing;
 
 namespace Huzhu.Audit.Reading;
 
+/// <summary>What a row of a service's log says, without its context.</summary>
+/// <param name="Event">Null for what the store writes for itself.</param>
+public readonly record struct DecodedEvent(long Sequence, Guid Stream, long Version, string Type, DateTimeOffset StoredAt, object? Event);
+
 /// <summary>One row of a service's log, as the database has it.</summary>
 /// <param name="Type">The store's name of the event type: the record's name in snake case.</param>
 /// <param name="StoredAt">When it was appended.</param>

@@ -62,11 +62,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
 
     public async Task<RecheckResult> RunAsync(ServiceLog log, CancellationToken cancellation)
     {
-        await foreach (var (stored, change) in log.ReadDecodedAsync(cancellation))
+        await foreach (var stored in log.ReadDecodedAsync(cancellation))
         {
-            if (change is MatchEvent && stored.Version > 1 && !_matches.ContainsKey(NeedId.Of(stored.Stream)))
+            if (stored.Event is MatchEvent && stored.Version > 1 && !_matches.ContainsKey(NeedId.Of(stored.Stream)))
                 await RememberAsync(log, stored, cancellation);
-            Take(stored, change);
+            Take(stored);
             while (_pending.TryPeek(out var oldest) && oldest.Sequence + ReadAhead < stored.Sequence)
                 Look(_pending.Dequeue());
             // No offer that is still to come can be of a transaction that far back.
@@ -94,7 +94,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence);
 
     /// <summary>A match that was over and had been let go: its stream says again how it stood.</summary>
-    private async Task RememberAsync(ServiceLog log, StoredEvent next, CancellationToken cancellation)
+    private async Task RememberAsync(ServiceLog log, DecodedEvent next, CancellationToken cancellation)
     {
         var match = MatchState.Initial;
         await foreach (var stored in log.FindAsync("stream_id = any($1)", [next.Stream], cancellation))
@@ -113,11 +113,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         _matches[NeedId.Of(next.Stream)] = match;
     }
 
-    private void Take(StoredEvent stored, object? change)
+    private void Take(DecodedEvent stored)
     {
         try
         {
-            Fold(stored, change);
+            Fold(stored);
         }
         catch (InvalidOperationException exception)
         {
@@ -126,9 +126,9 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
     }
 
-    private void Fold(StoredEvent stored, object? happened)
+    private void Fold(DecodedEvent stored)
     {
-        switch (happened)
+        switch (stored.Event)
         {
             case MatchEvent change:
                 var needId = NeedId.Of(stored.Stream);

@@ -68,8 +68,8 @@ public sealed class History
         var history = new History();
         foreach (var log in requests is null ? [matching] : new[] { requests, matching })
         {
-            await foreach (var (stored, change) in log.ReadDecodedAsync(cancellation))
-                history.Take(stored.Sequence, stored.Stream, stored.StoredAt, change);
+            await foreach (var next in log.ReadDecodedAsync(cancellation))
+                history.Take(next.Sequence, next.Stream, next.StoredAt, next.Event);
         }
         return history;
     }

@@ -5,6 +5,7 @@ using Huzhu.Audit.Reading;
 using Huzhu.Audit.Replaying;
 using Huzhu.Audit.Verbs;
 using Huzhu.Matching.Domain;
+using Huzhu.Matching.Features;
 using Huzhu.ServiceDefaults;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -51,10 +52,11 @@ public static class AuditApi
                 answers.GetAsync(["timeline", $"{id}", .. AsOf(asOf)], Kept.Not, cancellation))
             .WithSummary("What happened to a request, a need, a responder or a person, across the four logs, with causes.")
             .Produces<JsonArray>().ProducesProblem(404).ProducesProblem(503);
-        v1.MapGet("/explanations/{needId:guid}", (Guid needId, DateTimeOffset? asOf, Answers answers, CancellationToken cancellation) =>
-                answers.GetAsync(["explain", $"{needId}", .. AsOf(asOf)], Kept.Not, cancellation))
+        v1.MapGet("/explanations/{needId:guid}", (Guid needId, DateTimeOffset? asOf, Answers answers, CancellationToken cancellation, string language = "en") => InWords.In(language) is null
+                ? Task.FromResult(Problems.Invalid(new Dictionary<string, string[]> { ["language"] = ["zh or en."] }))
+                : answers.GetAsync(["explain", $"{needId}", "--language", language, .. AsOf(asOf)], Kept.Not, cancellation))
             .WithSummary("Why each offer of a need went where it went, with the places to draw it.")
-            .Produces<ExplainedNeed>().ProducesProblem(404).ProducesProblem(503);
+            .Produces<ExplainedNeed>().ProducesProblem(404).ProducesProblem(422).ProducesProblem(503);
         v1.MapGet("/state", (DateTimeOffset? at, Answers answers, CancellationToken cancellation) =>
                 answers.GetAsync(["state", .. at is { } instant ? ["--at", Text(instant)] : Array.Empty<string>()], Kept.Briefly, cancellation))
             .WithSummary("Capacity, backlog and needs at any instant, with the sub-districts.")

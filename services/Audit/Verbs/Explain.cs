@@ -21,7 +21,9 @@ static class Explain
         var id = new Argument<Guid>("need") { Description = "Id of the need." };
         var asOf = new Option<DateTimeOffset?>("--as-of") { Description = "As it stood then.", HelpName = "TIME" };
         var json = new Option<bool>("--json") { Description = "As JSON, with the data behind the words." };
-        var command = new Command("explain", "Why each offer of a need went where it went, and who was nearer and why not.") { id, asOf, json };
+        var language = new Option<string>("--language") { Description = "Of the words.", DefaultValueFactory = _ => "en" };
+        language.AcceptOnlyFromAmong("en", "zh");
+        var command = new Command("explain", "Why each offer of a need went where it went, and who was nearer and why not.") { id, asOf, json, language };
         command.SetAction(async (parsed, cancellation) =>
         {
             await using var log = settings.Open("matching");
@@ -34,11 +36,11 @@ static class Explain
             if (match == MatchState.Initial)
                 throw new UnknownIdException($"Matching knows no need {needId}.");
             var output = parsed.InvocationConfiguration.Output;
-            var view = ExplanationView.Of(needId, match);
+            var view = ExplanationView.Of(needId, match, InWords.In(parsed.GetValue(language)!));
             if (parsed.GetValue(json))
             {
                 var places = await PlacesAsync(log, match, parsed.GetValue(asOf), cancellation);
-                await output.WriteLineAsync(JsonSerializer.Serialize(new ExplainedNeed(view.NeedId, view.State, view.Now, view.Offers, match.Need, places), Json));
+                await output.WriteLineAsync(JsonSerializer.Serialize(new ExplainedNeed(view.NeedId, view.State, view.Language, view.Now, view.Offers, match.Need, places), Json));
                 return ExitCodes.Ok;
             }
             if (match.Need is { } need)
@@ -80,6 +82,6 @@ static class Explain
 /// <summary>The explanation as Matching gives it, with what is needed to draw it.</summary>
 /// <param name="Need">Its place is snapped to about 100 m; null when only words about the need were heard.</param>
 /// <param name="Places">Of everybody that the explanations name.</param>
-public sealed record ExplainedNeed(NeedId NeedId, NeedState State, string Now, IReadOnlyList<OfferExplanation> Offers, Contracts.Requests.V1.Need? Need, IReadOnlyList<NamedPlace> Places);
+public sealed record ExplainedNeed(NeedId NeedId, NeedState State, string Language, string Now, IReadOnlyList<OfferExplanation> Offers, Contracts.Requests.V1.Need? Need, IReadOnlyList<NamedPlace> Places);
 
 public sealed record NamedPlace(ResponderId ResponderId, ResponderKind Kind, int Capacity, IReadOnlyList<Contracts.Groups.V1.Site> Sites);

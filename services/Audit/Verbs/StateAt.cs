@@ -53,19 +53,19 @@ public static class StateAt
         IReadOnlyDictionary<string, int> Needs, IReadOnlyDictionary<string, int> Backlog,
         DateTimeOffset? FirstAt, DateTimeOffset? LastAt, IReadOnlyList<SubDistrict> SubDistricts, IReadOnlyList<IReadOnlyList<GeoPoint>> Zones);
 
-    private static async Task<Report> FoldAsync(IAsyncEnumerable<(StoredEvent Stored, object? Event)> log, DateTimeOffset? at)
+    private static async Task<Report> FoldAsync(IAsyncEnumerable<DecodedEvent> log, DateTimeOffset? at)
     {
         var (events, matches, ledgers) = (0L, new Dictionary<Guid, MatchState>(), new Dictionary<Guid, ResponderState>());
         var (policy, measures) = (PolicyState.Initial, MeasuresState.Initial);
         DateTimeOffset? firstAt = null, lastAt = null;
-        await foreach (var (stored, happened) in log)
+        await foreach (var stored in log)
         {
             firstAt ??= stored.StoredAt;
             lastAt = stored.StoredAt;
             if (stored.StoredAt > at)
                 continue;
             events++;
-            switch (happened)
+            switch (stored.Event)
             {
                 case MatchEvent change:
                     matches[stored.Stream] = MatchState.Evolve(matches.GetValueOrDefault(stored.Stream, MatchState.Initial), change);

@@ -10,7 +10,7 @@ public sealed class AuditApi(HttpClient http) : Api(http)
     private readonly HttpClient _http = http;
 
     public Task<Answer<IReadOnlyList<TimelineEntry>>> TimelineAsync(Guid id, CancellationToken cancellation) => GetAsync<IReadOnlyList<TimelineEntry>>($"v1/timelines/{id}", cancellation);
-    public Task<Answer<ExplainedNeed>> ExplanationAsync(Guid need, CancellationToken cancellation) => GetAsync<ExplainedNeed>($"v1/explanations/{need}", cancellation);
+    public Task<Answer<ExplainedNeed>> ExplanationAsync(Guid need, string language, CancellationToken cancellation) => GetAsync<ExplainedNeed>($"v1/explanations/{need}?language={language}", cancellation);
 
     public Task<Answer<StateReport>> StateAsync(DateTimeOffset? at, CancellationToken cancellation) =>
         GetAsync<StateReport>($"v1/state{(at is { } instant ? $"?at={Uri.EscapeDataString(instant.ToUniversalTime().ToString("O"))}" : "")}", cancellation);
@@ -20,8 +20,8 @@ public sealed class AuditApi(HttpClient http) : Api(http)
     public Task<Answer<JobEntry>> JobAsync(Guid id, CancellationToken cancellation) => GetAsync<JobEntry>($"v1/jobs/{id}", cancellation);
     public Task<Answer<JobEntry>> VerifyAsync(CancellationToken cancellation) => PostAsync<JobEntry>("v1/verifications", new { }, cancellation);
 
-    public Task<Answer<JobEntry>> ReplayAsync(bool withoutGroups, bool withoutClosures, CancellationToken cancellation) =>
-        PostAsync<JobEntry>("v1/replays", new { withoutGroups, withoutClosures }, cancellation);
+    public Task<Answer<JobEntry>> ReplayAsync(JsonElement? policy, bool withoutGroups, bool withoutClosures, CancellationToken cancellation) =>
+        PostAsync<JobEntry>("v1/replays", new { policy, withoutGroups, withoutClosures }, cancellation);
 
     /// <returns>Null with the status when there is none.</returns>
     public async Task<(string? Proof, int Status)> ProofAsync(Guid eventId, CancellationToken cancellation)

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Xml.Linq;
 using Huzhu.Contracts;
 using Huzhu.Web.Apis;
@@ -11,7 +12,8 @@ public sealed class MatchingDesk(HttpClient http) : Api(http)
     public Task<Answer<BacklogPage>> BacklogAsync(string? state, int page, CancellationToken cancellation) =>
         GetAsync<BacklogPage>($"v1/backlog?page={page}&pageSize=50{(state is null ? "" : $"&state={state}")}", cancellation);
 
-    public Task<Answer<Explained>> ExplanationAsync(Guid need, CancellationToken cancellation) => GetAsync<Explained>($"v1/matches/{need}/explanation", cancellation);
+    public Task<Answer<Explained>> ExplanationAsync(Guid need, string language, CancellationToken cancellation) => GetAsync<Explained>($"v1/matches/{need}/explanation?language={language}", cancellation);
+    public Task<Answer<JsonElement>> PolicyAsync(CancellationToken cancellation) => GetAsync<JsonElement>("v1/policy", cancellation);
     public Task<Answer<CandidateList>> CandidatesAsync(Guid need, CancellationToken cancellation) => GetAsync<CandidateList>($"v1/matches/{need}/candidates?limit=100", cancellation);
 
     public Task<Answer<MatchStanding>> AssignAsync(Guid need, Guid responder, string reason, CancellationToken cancellation) =>

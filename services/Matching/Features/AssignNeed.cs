@@ -80,7 +80,7 @@ public static class AssignNeed
         var sites = one.State.Profile!.Sites;
         var site = sites.OrderBy(site => !site.Open).ThenBy(site => Sphere.DistanceMetres(place, site.Place)).FirstOrDefault();
         return new CandidateView(one.Listing.Id, one.State.Profile.Kind, !ExclusionReasons.ForbidsAssignment(one.Reason), one.Reason,
-            one.Reason is { } reason ? InWords.Reason(reason) : null, one.DistanceMetres, site?.Place, site?.SubDistrict,
+            one.Reason is { } reason ? InWords.English.Reason(reason) : null, one.DistanceMetres, site?.Place, site?.SubDistrict,
             one.State.Held.Count, one.State.Capacity, one.State.Free, one.State.Version);
     }
 }

@@ -39,11 +39,11 @@ public static class GetMatch
                 ? Results.Ok(MatchView.Of(needId, match.State, match.Version))
                 : NotFound)
             .WithTags("Matches").WithSummary("State of a need's match, with its offers.").Produces<MatchView>();
-        app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, Log log, CancellationToken cancellation) =>
-            await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match
-                ? Results.Ok(ExplanationView.Of(needId, match.State))
-                : NotFound)
-            .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not.").Produces<ExplanationView>();
+        app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, Log log, CancellationToken cancellation, string language = "en") =>
+            InWords.In(language) is not { } words ? Problems.Invalid(new Dictionary<string, string[]> { ["language"] = ["zh or en."] })
+            : await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match ? Results.Ok(ExplanationView.Of(needId, match.State, words))
+            : NotFound)
+            .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not.").Produces<ExplanationView>().ProducesProblem(404).ProducesProblem(422);
     }
 
     private static IResult NotFound => Problems.Of(StatusCodes.Status404NotFound, "no-such-match", "Matching knows no such need.");

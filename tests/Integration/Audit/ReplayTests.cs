@@ -16,22 +16,21 @@ public sealed class ReplayTests(AuditedMatching matching) : IClassFixture<Audite
     {
         await using var log = matching.OpenLog();
         var streams = new HashSet<Guid>();
-        var (whole, contents) = (new List<StoredEvent>(), new List<StoredEvent>());
+        var (whole, decoded) = (new List<StoredEvent>(), new List<DecodedEvent>());
         await foreach (var stored in log.ReadAsync(cancellation: TestContext.Current.CancellationToken))
         {
             whole.Add(stored);
             streams.Add(stored.Stream);
         }
-        await foreach (var (stored, change) in log.ReadDecodedAsync(TestContext.Current.CancellationToken))
-        {
-            contents.Add(stored);
-            Assert.Equal(EventTypes.ToJson(EventTypes.Decode("matching", stored)!), EventTypes.ToJson(change!));
-        }
+        await foreach (var next in log.ReadDecodedAsync(TestContext.Current.CancellationToken))
+            decoded.Add(next);
         var single = new List<StoredEvent>();
         await foreach (var stored in log.FindAsync("stream_id = any($1)", [.. streams], TestContext.Current.CancellationToken))
             single.Add(stored);
         Assert.Equal(single.Select(Whole), whole.Select(Whole));
-        Assert.Equal(single.Select(stored => Whole(stored with { Tenant = null, DotNetType = null, CorrelationId = null, CausationId = null, Headers = null, IsArchived = false })), contents.Select(Whole));
+        Assert.Equal(
+            single.Select(stored => (stored.Sequence, stored.Stream, stored.Version, stored.Type, stored.StoredAt, EventTypes.ToJson(EventTypes.Decode("matching", stored)!))),
+            decoded.Select(next => (next.Sequence, next.Stream, next.Version, next.Type, next.StoredAt, EventTypes.ToJson(next.Event!))));
 
         static string Whole(StoredEvent stored)
         {

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using Xunit;
 
@@ -132,6 +133,40 @@ public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : ICla
         await auditor.Page.Locator("main button").ClickAsync();
         await Assertions.Expect(auditor.Page.Locator("table.compare")).ToBeVisibleAsync(new() { Timeout = 30_000 });
         await auditor.CheckAsync("replay");
+
+        // Another policy: the one in force is at hand, and what is no policy is refused in words.
+        await auditor.Page.Locator("details summary").First.ClickAsync();
+        var policy = auditor.Page.Locator("#policy");
+        var inForce = JsonNode.Parse(await policy.InputValueAsync())!.AsObject();
+        await policy.FillAsync("{");
+        await auditor.Page.Locator("main button").ClickAsync();
+        await Assertions.Expect(auditor.Page.Locator(".notice.bad")).ToContainTextAsync("JSON");
+        await auditor.CheckAsync("replay-refused");
+        inForce["maxUnansweredOffersPerNeed"] = (int)inForce["maxUnansweredOffersPerNeed"]! + 1;
+        await policy.FillAsync(inForce.ToJsonString());
+        await auditor.Page.Locator("main button").ClickAsync();
+        await Assertions.Expect(auditor.Page.Locator("table.compare thead")).ToContainTextAsync(language == "zh" ? "另一套策略" : "another policy", new() { Timeout = 30_000 });
+    }
+
+    [Fact]
+    public async Task pages_hold_in_the_dark_in_forced_colours_and_on_paper()
+    {
+        await using var desk = await browser.VisitAsync(Console, "en");
+        await desk.SignInAsync("operator", "/board");
+        foreach (var page in new[] { "board", "calls/new", "operator/measures" })
+        {
+            await desk.Page.GotoAsync($"/{page}");
+            var name = page.Replace('/', '-');
+            await desk.Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark });
+            await desk.CheckAsync($"{name}-dark");
+            await desk.Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Light, ForcedColors = ForcedColors.Active });
+            await desk.CheckAsync($"{name}-forced-colours");
+            await desk.Page.EmulateMediaAsync(new() { ForcedColors = ForcedColors.None, Media = Media.Print });
+            await desk.Page.ScreenshotAsync(new() { Path = Path.Combine(Browser.Screenshots, $"{name}-print.png"), FullPage = true });
+            // Paper has nothing to press.
+            Assert.Equal(0, await desk.Page.Locator("nav:visible").CountAsync());
+            await desk.Page.EmulateMediaAsync(new() { Media = Media.Screen });
+        }
     }
 
     private async Task<string> RegisterProviderAsync(string name, double lat, double lon) =>

@@ -51,19 +51,46 @@ public class WordsTests
     }
 
     [Fact]
-    public void every_code_has_words()
+    public void it_reads_the_same_in_chinese()
     {
+        var why = Because with
+        {
+            Rank = 2,
+            FirstBecause = OrderReasons.Nearest,
+            RunnerUp = R3,
+            RunnerUpDistanceMetres = 2100,
+            LeftOut = [new LeftOut(R2, ResponderKind.Provider, ExclusionReasons.Closed, 40, 3)],
+            OthersLeftOut = new Dictionary<string, int> { [ExclusionReasons.Full] = 2 },
+        };
+        var view = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = why }), InWords.Chinese);
+        Assert.Equal(("zh", "正在询问 1 家。"), (view.Language, view.Now));
+        Assert.Equal(
+        [
+            $"第 1 次询问的是小组 {R1}，距离 120 m，2 个名额当时占用 0 个。",
+            "可以询问的之中它最近；下一个距离 2.1 km。",
+            "有 1 家排在前面，但不能询问：",
+            $"机构 {R2}，距离 40 m，停业。",
+            "除此之外排在前面的：2 家没有空位。",
+            "依据策略第 1 版、封闭区域第 0 版、它的名额记录第 1 版。",
+            "消息还没有送到。",
+        ], view.Offers[0].Words);
+    }
+
+    [Theory, InlineData("en"), InlineData("zh")]
+    public void every_code_has_words(string language)
+    {
+        var inWords = InWords.In(language)!;
         foreach (var code in ExclusionReasons.InOrder)
         {
             var state = Fold(Received(), new NeedWaits(Need().RequestId, code, new Dictionary<string, int>(), 1, Now));
-            Assert.DoesNotContain($"({code})", ExplanationView.Of(Need().NeedId, state).Now);
+            Assert.DoesNotMatch($"[(（]{code}", ExplanationView.Of(Need().NeedId, state, inWords).Now);
         }
         var codes = typeof(OrderReasons).GetFields().Select(field => (string)field.GetValue(null)!).ToList();
         Assert.Equal(10, codes.Count);
         foreach (var code in codes)
         {
-            var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } })).Offers[0].Words;
-            Assert.DoesNotContain(words, word => word.Contains("by the rule"));
+            var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } }), inWords).Offers[0].Words;
+            Assert.DoesNotContain(words, word => word.Contains($"by the rule {code}") || word.Contains($"按规则 {code}"));
         }
     }
 }
