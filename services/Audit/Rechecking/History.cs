@@ -8,21 +8,21 @@ namespace Huzhu.Audit.Rechecking;
 public sealed record LedgerVersion(ResponderState State, long Sequence, DateTimeOffset At);
 
 /// <summary>The recent versions of every ledger: a decision names those that it looked at, and they are never old.</summary>
-/// <param name="from">No decision before this will be asked about.</param>
-public sealed class LedgerHistory(DateTimeOffset? from)
+public sealed class LedgerHistory
 {
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(2);
     private readonly Dictionary<ResponderId, List<LedgerVersion>> _versions = [];
 
-    public ResponderState Append(ResponderId id, ResponderEvent change, long sequence)
+    /// <param name="asked">No decision before this will be asked about.</param>
+    public ResponderState Append(ResponderId id, ResponderEvent change, long sequence, DateTimeOffset asked)
     {
         if (!_versions.TryGetValue(id, out var versions))
             _versions[id] = versions = [];
         var state = ResponderState.Evolve(versions.Count == 0 ? ResponderState.Initial : versions[^1].State, change);
-        if (change.At < from - Kept)
+        if (change.At < asked - Kept)
             versions.Clear();
         // In one go now and then: moving the list for each event would cost more than the events.
-        else if (versions.Count >= 64 && versions[versions.Count / 2].At < change.At - Kept)
+        else if (versions.Count >= 64 && versions[versions.Count / 2].At < asked - Kept)
             versions.RemoveRange(0, versions.Count / 2);
         versions.Add(new LedgerVersion(state, sequence, change.At));
         return state;

@@ -44,9 +44,9 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private const int MaxNamed = 1000;
     private const int MaxAttempts = 64;
 
-    private readonly Dictionary<NeedId, MatchState> _matches = [];
+    private readonly Dictionary<NeedId, (MatchState State, long Version)> _matches = [];
     private readonly Queue<NeedId> _over = new();
-    private readonly LedgerHistory _ledgers = new(from);
+    private readonly LedgerHistory _ledgers = new();
     private readonly Roster _roster = new();
     private readonly Queue<(long Sequence, ResponderId Id, ResponderState State, DateTimeOffset At)> _notYetKnown = new();
 
@@ -86,12 +86,12 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
     }
 
-    private abstract record Waiting(long Sequence);
+    private abstract record Waiting(long Sequence, DateTimeOffset At);
 
-    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence) : Waiting(Sequence);
+    private sealed record Pending(NeedId NeedId, MatchState Match, OfferMade Offer, long Sequence) : Waiting(Sequence, Offer.At);
 
     /// <param name="Needs">As they stood; null where one has moved on before the plan was in the log.</param>
-    private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence);
+    private sealed record PendingPlan(Guid Id, NeedsAssigned Plan, IReadOnlyList<MatchState>? Needs, long Sequence) : Waiting(Sequence, Plan.At);
 
     /// <summary>A match that was over and had been let go: its stream says again how it stood.</summary>
     private async Task RememberAsync(ServiceLog log, DecodedEvent next, CancellationToken cancellation)
@@ -110,7 +110,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
                 // It was named when it was come by at first.
             }
         }
-        _matches[NeedId.Of(next.Stream)] = match;
+        _matches[NeedId.Of(next.Stream)] = (match, next.Version - 1);
     }
 
     private void Take(DecodedEvent stored)
@@ -132,17 +132,19 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         {
             case MatchEvent change:
                 var needId = NeedId.Of(stored.Stream);
-                ref var match = ref CollectionsMarshal.GetValueRefOrAddDefault(_matches, needId, out _);
-                match ??= MatchState.Initial;
+                ref var match = ref CollectionsMarshal.GetValueRefOrAddDefault(_matches, needId, out var isKnown);
+                match = (isKnown ? match.State : MatchState.Initial, stored.Version);
                 if (change is OfferMade made && !(made.At < from || made.At > to))
-                    _pending.Enqueue(new Pending(needId, match, made, stored.Sequence));
-                match = MatchState.Evolve(match, change);
-                if (match.IsOver)
+                    _pending.Enqueue(new Pending(needId, match.State, made, stored.Sequence));
+                match.State = MatchState.Evolve(match.State, change);
+                if (match.State.IsOver)
                     LetGo(needId);
                 break;
             case ResponderEvent change:
                 var id = ResponderId.Of(stored.Stream);
-                _notYetKnown.Enqueue((stored.Sequence, id, _ledgers.Append(id, change, stored.Sequence), change.At));
+                // In a quiet log an offer is looked at long after it was made.
+                var asked = _pending.TryPeek(out var oldest) ? oldest.At : change.At;
+                _notYetKnown.Enqueue((stored.Sequence, id, _ledgers.Append(id, change, stored.Sequence, from > asked ? from.Value : asked), change.At));
                 break;
             case MeasuresEvent change:
                 _measures = MeasuresState.Evolve(_measures, change);
@@ -165,7 +167,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         _over.Enqueue(needId);
         while (_over.Count > remembered)
         {
-            if (_over.Dequeue() is var oldest && _matches.TryGetValue(oldest, out var match) && match.IsOver)
+            if (_over.Dequeue() is var oldest && _matches.TryGetValue(oldest, out var match) && match.State.IsOver)
                 _matches.Remove(oldest);
         }
     }
@@ -173,8 +175,18 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     /// <returns>Null when they cannot be known: one has been offered, declined or ended since the plan was made.</returns>
     private List<MatchState>? NeedsOf(NeedsAssigned plan)
     {
-        var needs = plan.Assigned.Select(assigned => _matches.GetValueOrDefault(assigned.NeedId, MatchState.Initial)).ToList();
-        return needs.TrueForAll(need => need is { Need: not null, IsOver: false } && need.Offers.TrueForAll(offer => offer.MadeAt <= plan.At && !(offer.EndedAt > plan.At))) ? needs : null;
+        var needs = new List<MatchState>();
+        foreach (var assigned in plan.Assigned)
+        {
+            var (need, version) = _matches.GetValueOrDefault(assigned.NeedId, (MatchState.Initial, 0));
+            var hasMovedOn = assigned.MatchVersion > 0
+                ? version != assigned.MatchVersion
+                : need.Offers.Exists(offer => offer.MadeAt >= plan.At || offer.EndedAt >= plan.At);
+            if (hasMovedOn || need is { Need: null } or { IsOver: true })
+                return null;
+            needs.Add(need);
+        }
+        return needs;
     }
 
     /// <summary>Whether a plan is the best there was, by its prices, over every pair of need and responder as they stood.</summary>

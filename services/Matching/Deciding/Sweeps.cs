@@ -148,7 +148,10 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
         var matches = await log.LoadMatchesAsync(offline, cancellation);
         var work = new AssignWork([.. offline.Where(id => matches[id].State.Need is not null && moves(id, matches[id].State)).Select(id => matches[id].State)], cause);
         await loop.DoAsync(work, cancellation);
-        return work.Assigned is { Served: > 0 } assigned ? Plan.Of(await log.AppendPlanAsync(assigned, cause, cancellation), assigned) : null;
+        if (work.Assigned is not { Served: > 0 } assigned)
+            return null;
+        assigned = assigned with { Assigned = [.. assigned.Assigned.Select(need => need with { MatchVersion = matches[need.NeedId].Version })] };
+        return Plan.Of(await log.AppendPlanAsync(assigned, cause, cancellation), assigned);
     }
 
     private static Lane LaneOf(Need need) => need.Urgency is Urgency.LifeThreatening ? Lane.Urgent : Lane.Bulk;

@@ -12,7 +12,10 @@ public readonly record struct Price(ResponderId ResponderId, double Metres);
 public readonly record struct LedgerSeen(ResponderId ResponderId, long Version);
 
 /// <summary>Whom a need of the plan was to be offered to; nobody where there was no place.</summary>
-public sealed record Assigned(NeedId NeedId, IReadOnlyList<ResponderId> ResponderIds);
+/// <param name="MatchVersion">At which the need's match was looked at; 0 in logs from before it was written down.</param>
+public sealed record Assigned(
+    NeedId NeedId, IReadOnlyList<ResponderId> ResponderIds,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long MatchVersion = 0);
 
 /// <summary>
 /// Many needs that wanted somebody at once were assigned together; the only event of its stream. Offers that follow from

@@ -62,7 +62,7 @@ public class SampleTests
         new ZoneSealed(MeasureId.Of(Id(7, 7)), "Lockdown", [new(31.1, 121.1), new(31.1, 121.2), new(31.2, 121.2)], Now, Now),
         new ZoneLifted(MeasureId.Of(Id(7, 7)), "over", Now),
         new PolicyChanged(Policy.Default with { Weights = new Weights(300, 200, 250, 400) }, "op-7", Now),
-        new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1]), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now, 2, 1, [new LedgerSeen(R1, 7)]),
+        new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1], 5), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now, 2, 1, [new LedgerSeen(R1, 7)]),
     ];
 
     private static readonly object[] Messages =
@@ -95,6 +95,8 @@ public class SampleTests
         using var stored = File.OpenRead(Path.Combine(Folder(), "needs-assigned-before-ledgers.json"));
         var plan = Serializer.FromJson<NeedsAssigned>(stored);
         Assert.Equal((0L, 0L, null, 2), (plan.PolicyVersion, plan.ZonesVersion, plan.Ledgers, plan.Assigned.Count));
+        using var later = File.OpenRead(Path.Combine(Folder(), "needs-assigned-before-match-versions.json"));
+        Assert.All(Serializer.FromJson<NeedsAssigned>(later).Assigned, assigned => Assert.Equal(0, assigned.MatchVersion));
     }
 
     [Fact]
