@@ -276,7 +276,7 @@ public partial class AgreementTests
 
     private static V1Container CronContainer(string name) => Manifests.Base.Named<V1CronJob>(name).Spec.JobTemplate.Spec.Template.Spec.Containers.Single();
 
-    private static Dictionary<string, string> Settings(string service) => SettingsOf(Container(service));
+    internal static Dictionary<string, string> Settings(string service) => SettingsOf(Container(service));
 
     /// <summary>What a container of the production overlay finds in its environment, with texts that could be its secrets.</summary>
     private static Dictionary<string, string> SettingsOf(V1Container container)
