@@ -23,14 +23,15 @@ public sealed class EncryptedConnectionsTests(Servers servers)
     {
         using var authority = new Authority();
         TlsFront? postgres = null, rabbit = null;
+        // What a service trusts is what the system trusts.
+        var trusted = new Dictionary<string, string> { ["SSL_CERT_FILE"] = authority.File };
         try
         {
             await using (var groups = await GroupsService.StartAsync(servers, through: (database, amqp) =>
             {
                 (postgres, rabbit) = (TlsFront.Of(database, authority), TlsFront.Of(new Uri(amqp), authority));
                 return (postgres.Secured(database), rabbit.Secured(amqp));
-            // What the services trust is what the system trusts.
-            }, environment: new Dictionary<string, string> { ["SSL_CERT_FILE"] = authority.File }))
+            }, environment: trusted))
             {
                 // Written through the one, told through the other; the consumer of providers' events has a connection of its own.
                 var id = await groups.RegisterAsync("/v1/groups");
