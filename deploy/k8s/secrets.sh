@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
 # Makes the secrets that no operator makes, once for each namespace. What exists already is left alone and reported.
 #
-#   NAMESPACE=huzhu CLIENT_ID=notifications CLIENT_SECRET_FILE=./client-secret AUDIT_KEYS=./keys deploy/k8s/secrets.sh
+#   NAMESPACE=huzhu CLIENT_ID=notifications CLIENT_SECRET_FILE=./client-secret CONSOLE_CLIENT_ID=console \
+#     CONSOLE_CLIENT_SECRET_FILE=./console-secret AUDIT_KEYS=./keys deploy/k8s/secrets.sh
 #
-# CLIENT_… is what the issuer of the tokens knows Notifications by. AUDIT_KEYS is a folder with signing.keys, made by
-# "./huzhu audit key signing.keys", and trusted.keys, what that command prints. Keep copies of the folder, of personal-data
-# and of offer-links outside the cluster: without master-key no personal data can be read again.
+# CLIENT_… is what the issuer of the tokens knows Requests and Notifications by; CONSOLE_CLIENT_… the console, where people
+# sign in. AUDIT_KEYS is a folder with signing.keys, made by "./huzhu audit key signing.keys", and trusted.keys, what that
+# command prints. Keep copies of the folder, of personal-data and of offer-links outside the cluster: without master-key no
+# personal data can be read again.
 set -uo pipefail
 
 secret() { kubectl --namespace "$NAMESPACE" create secret "$@" || failed=1; }
 random() { openssl rand -base64 32 | tr -d '\n'; }
-: "${NAMESPACE:?}" "${CLIENT_ID:?}" "${CLIENT_SECRET_FILE:?}" "${AUDIT_KEYS:?}"
+: "${NAMESPACE:?}" "${CLIENT_ID:?}" "${CLIENT_SECRET_FILE:?}" "${CONSOLE_CLIENT_ID:?}" "${CONSOLE_CLIENT_SECRET_FILE:?}" "${AUDIT_KEYS:?}"
 failed=0
 
 secret generic personal-data --from-file=master-key=<(random)
 secret generic offer-links --from-file=link-key=<(random)
 secret generic issuer-client --from-literal=client-id="$CLIENT_ID" --from-file=client-secret=<(tr -d '\n' <"$CLIENT_SECRET_FILE")
+secret generic console-client --from-literal=client-id="$CONSOLE_CLIENT_ID" --from-file=client-secret=<(tr -d '\n' <"$CONSOLE_CLIENT_SECRET_FILE")
+secret generic console --from-file=cookie-key=<(random) --from-file=caller-key=<(random)
 # The role in the databases follows when this one is changed.
 secret generic audit-database --type=kubernetes.io/basic-auth --from-literal=username=audit --from-file=password=<(openssl rand -hex 32 | tr -d '\n')
 kubectl --namespace "$NAMESPACE" label --overwrite secret audit-database cnpg.io/reload=true || failed=1

@@ -23,7 +23,7 @@ public static class Setup
     public static void AddMatching(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton(new LinkSigner(Security.ReadKey(builder.Configuration, "Offers:LinkKey", required: true)!));
+        services.AddSingleton(LinkSigner.OfOffers(builder.Configuration));
         services.AddSingleton<Log>();
         services.AddSingleton<Sweeps>();
         services.AddSingleton<OfferDesk>();

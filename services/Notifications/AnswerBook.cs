@@ -22,7 +22,8 @@ public sealed class AnswerBook(NpgsqlDataSource database, IConfiguration configu
     private const int ForgottenAtOnce = 20;
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
 
-    private readonly byte[] _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, Security.ReadKey(configuration, "Offers:LinkKey", required: true)!, 32, info: "huzhu answer book"u8.ToArray());
+    private readonly byte[] _key = KeyOf(Security.ReadKey(configuration, LinkSigner.OffersKey, required: true)!);
+    private readonly byte[][] _previousKeys = [.. LinkSigner.ReadPrevious(configuration).Select(KeyOf)];
 
     public static Table Table()
     {
@@ -94,15 +95,21 @@ public sealed class AnswerBook(NpgsqlDataSource database, IConfiguration configu
         Enumerable.Range(FirstNumber, LastNumber - FirstNumber + 1).Except(told.Select(offer => offer.Number)).Cast<int?>().FirstOrDefault()
         ?? told.OrderBy(offer => offer.Standing == OfferStanding.Taken).ThenBy(offer => offer.Standing == OfferStanding.Asked && offer.AnswerBy > now).ThenBy(offer => offer.ToldAt).First().Number;
 
-    private byte[] HashOf(Replier who) => HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{who.Source.ToLowerInvariant()}\n{who.Ref}"));
+    private static byte[] KeyOf(byte[] linkKey) => HKDF.DeriveKey(HashAlgorithmName.SHA256, linkKey, 32, info: "huzhu answer book"u8.ToArray());
+
+    private static byte[] HashOf(Replier who, byte[] key) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{who.Source.ToLowerInvariant()}\n{who.Ref}"));
 
     /// <summary>One transaction at a time for an address.</summary>
     private async Task<T> AloneAsync<T>(Replier who, Func<NpgsqlConnection, byte[], Task<T>> work, CancellationToken cancellation)
     {
-        var address = HashOf(who);
+        var address = HashOf(who, _key);
         await using var connection = await database.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await ExecuteAsync(connection, "select pg_advisory_xact_lock($1)", cancellation, BitConverter.ToInt64(address));
+        // What was noted with a key of before a rotation goes on under the present one.
+        if (_previousKeys.Length > 0)
+            await ExecuteAsync(connection, $"update {Name} set address_hash = $1 where address_hash = any($2) and number not in (select number from {Name} where address_hash = $1)",
+                cancellation, address, _previousKeys.Select(key => HashOf(who, key)).ToArray());
         var result = await work(connection, address);
         await transaction.CommitAsync(cancellation);
         return result;

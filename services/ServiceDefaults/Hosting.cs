@@ -59,15 +59,24 @@ public static class Hosting
     /// <summary>The pipeline every service has. Call before mapping the features.</summary>
     public static WebApplication UseHuzhuDefaults(this WebApplication app)
     {
-        app.UseHuzhuProblems();
         app.Use((context, next) =>
         {
-            var headers = context.Response.Headers;
-            headers.XContentTypeOptions = "nosniff";
-            headers.CacheControl = "no-store";
-            headers["Referrer-Policy"] = "no-referrer";
+            // At the last moment: an answer to an exception begins with no headers at all.
+            context.Response.OnStarting(() =>
+            {
+                var headers = context.Response.Headers;
+                headers.XContentTypeOptions = "nosniff";
+                headers.CacheControl = "no-store";
+                headers["Referrer-Policy"] = "no-referrer";
+                // Data is no page; only the description of the API is shown with scripts.
+                headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/scalar")
+                    ? "frame-ancestors 'none'"
+                    : "default-src 'none'; frame-ancestors 'none'";
+                return Task.CompletedTask;
+            });
             return next(context);
         });
+        app.UseHuzhuProblems();
         app.UseAuthentication();
         app.UseRateLimiter();
         app.UseAuthorization();

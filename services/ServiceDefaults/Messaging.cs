@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Security.Authentication;
 using System.Text.Json;
 using MassTransit;
 using Microsoft.Extensions.Configuration;
@@ -61,6 +63,7 @@ public static class Messaging
                 {
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
+                    host.UseTlsFor(broker);
                 });
                 // Set-aside queues take over the arguments of theirs; one that has a single active consumer lets no person look into it.
                 rabbit.SendTopology.ConfigureErrorSettings = queue => queue.SetQueueArgument("x-single-active-consumer", null);
@@ -81,6 +84,22 @@ public static class Messaging
         Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) && uri.Scheme is "amqp" or "amqps"
             ? uri
             : throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
+
+    /// <summary>
+    /// TLS where the address says <c>amqps</c>, which the library takes and speaks in clear; and only with whom the system
+    /// trusts, since it would accept any certificate by itself.
+    /// </summary>
+    public static void UseTlsFor(this IRabbitMqHostConfigurator host, Uri broker)
+    {
+        if (broker.Scheme != "amqps")
+            return;
+        host.UseSsl(ssl =>
+        {
+            ssl.Protocol = SslProtocols.None;
+            ssl.ServerName = broker.Host;
+            ssl.EnforcePolicyErrors(SslPolicyErrors.RemoteCertificateChainErrors | SslPolicyErrors.RemoteCertificateNameMismatch | SslPolicyErrors.RemoteCertificateNotAvailable);
+        });
+    }
 
     /// <summary>Whether the failure is a server's that is away or overloaded, so that the same message may succeed later.</summary>
     public static bool IsServerAway(Exception exception) => exception switch

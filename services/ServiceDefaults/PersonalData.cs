@@ -59,6 +59,13 @@ public sealed class PersonalDataVault
         return [.. ReadMasterKeys(configuration).Select(key => HKDF.DeriveKey(HashAlgorithmName.SHA256, key, 32, info: info))];
     }
 
+    /// <summary>Signs links of one purpose with a key that is derived from the master key; what was signed before a rotation still counts.</summary>
+    public static LinkSigner DeriveSigner(IConfiguration configuration, ReadOnlySpan<byte> purpose)
+    {
+        var keys = DeriveKeys(configuration, purpose);
+        return new LinkSigner(keys[0], keys[1..]);
+    }
+
     public static Table KeyTable()
     {
         var table = new Table($"{EventStore.Schema}.person_keys");

@@ -19,6 +19,8 @@ public static class Telemetry
 {
     public static IHostApplicationBuilder AddHuzhuTelemetry(this IHostApplicationBuilder builder, string service)
     {
+        // Whole addresses, and so the keys of links, whatever level is asked for.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning);
         var exports = !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
         var telemetry = builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService($"huzhu-{service}"))

@@ -15,7 +15,8 @@ public static class CallPages
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(30);
 
-    public static void AddCallTaker(this WebApplicationBuilder builder) => builder.Services.AddSingleton<Callers>();
+    /// <summary>Made here: what is missing is said at the start, and not to the first call.</summary>
+    public static void AddCallTaker(this WebApplicationBuilder builder) => builder.Services.AddSingleton(new Callers(builder.Configuration, builder.Environment));
 
     public static void MapCallTaker(this WebApplication app)
     {

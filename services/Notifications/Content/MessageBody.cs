@@ -22,7 +22,7 @@ public sealed class LinkWriter(LinkSigner signer, Uri matching, Uri? console = n
     public static LinkWriter Read(IConfiguration configuration)
     {
         var key = configuration["Offers:PublicUrl"] is { Length: > 0 } ? "Offers:PublicUrl" : "Services:Matching";
-        return new LinkWriter(new LinkSigner(Security.ReadKey(configuration, "Offers:LinkKey", required: true)!), ServiceAddress.Read(configuration, key),
+        return new LinkWriter(LinkSigner.OfOffers(configuration), ServiceAddress.Read(configuration, key),
             configuration["Console:PublicUrl"] is { Length: > 0 } ? ServiceAddress.Read(configuration, "Console:PublicUrl") : null);
     }
 

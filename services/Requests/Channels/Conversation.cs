@@ -23,7 +23,7 @@ public enum Language { Zh, En }
 public enum Reply
 {
     Welcome, AskKind, AskPlace, AskPlaceHere, AskPlaceInWords, PlaceNoted, Confirm, Taken, TakenWithoutPlace, Added, Human, Cancelled, NothingToCancel, TooLateToCancel,
-    Status, NoStatus, NotUnderstood, Unreadable, LanguageChosen, Later,
+    Status, NoStatus, NotUnderstood, Unreadable, LanguageChosen, Later, TooMany,
     OfferAccepted, OfferDeclined, OfferCompleted, OfferReleased, OfferPlaceFilled, OfferEnded, OfferAlreadyAccepted, OfferNotAccepted, OfferWhich, OfferUnknownNumber, OfferLater,
 }
 

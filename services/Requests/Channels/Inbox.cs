@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using System.Threading.RateLimiting;
 using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Requests.Channels;
@@ -17,11 +18,14 @@ public delegate Task Telling(Correspondent who, string messageKey, Answer answer
 public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguration configuration, TimeProvider time, ILogger<Inbox> logger) : BackgroundService
 {
     public const string PatienceKey = "Channels:AnswerWithinMilliseconds";
+    public const string LimitKey = "Limits:MessagesPerMinute";
+    private static readonly TimeSpan RefillEvery = TimeSpan.FromSeconds(5);
     private const int ShortestPatience = 100;
     private const int LongestPatience = 15_000;
 
     /// <summary>WeChat waits 5 s and Twilio 15 s; the caller waits too.</summary>
     private readonly TimeSpan _patience = ReadPatience(configuration);
+    private readonly PartitionedRateLimiter<Correspondent> _limit = LimitEach(configuration);
     private static readonly TimeSpan SpooledPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
@@ -33,6 +37,13 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
     /// <exception cref="IOException">Neither the log nor the spool took it: the front end must send it again.</exception>
     public async Task<Answer> TakeAsync(Correspondent who, Utterance said)
     {
+        // One caller must not take the room of all others; it is told, because it may be in need.
+        using var room = _limit.AttemptAcquire(who);
+        if (!room.IsAcquired)
+        {
+            Count(who, "nothing");
+            return Told(who, said, Reply.TooMany);
+        }
         // What waits goes first.
         if (spool.Count == 0)
         {
@@ -52,8 +63,16 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
         }
         spool.Add(new Spool.Entry(who, said));
         Count(who, "spool");
-        return new Answer(said.IsPassive ? null : Replies.Of(Reply.Later, who.Language, who.IsSpokenWith), Reply.Later, who.Language);
+        return Told(who, said, Reply.Later);
     }
+
+    public override void Dispose()
+    {
+        _limit.Dispose();
+        base.Dispose();
+    }
+
+    private static Answer Told(Correspondent who, Utterance said, Reply reply) => new(said.IsPassive ? null : Replies.Of(reply, who.Language, who.IsSpokenWith), reply, who.Language);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -117,6 +136,20 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= ShortestPatience and <= LongestPatience
             ? TimeSpan.FromMilliseconds(milliseconds)
             : throw new InvalidOperationException($"{PatienceKey} must be a number from {ShortestPatience} to {LongestPatience}.");
+
+    /// <summary>By telephone number or openid, for a minute's worth at once.</summary>
+    private static PartitionedRateLimiter<Correspondent> LimitEach(IConfiguration configuration)
+    {
+        var perMinute = configuration.GetValue(LimitKey, 30);
+        if (perMinute < 1)
+            throw new InvalidOperationException($"{LimitKey} must be 1 or more.");
+        return PartitionedRateLimiter.Create<Correspondent, string>(who => RateLimitPartition.GetTokenBucketLimiter($"{who.Source}\n{who.Ref}", _ => new TokenBucketRateLimiterOptions
+        {
+            TokenLimit = perMinute,
+            TokensPerPeriod = Math.Max(1, perMinute / 12),
+            ReplenishmentPeriod = RefillEvery,
+        }));
+    }
 
     private static void Count(Correspondent who, string into) => Heard.Add(1, new("channel", who.Channel), new("into", into));
 }

@@ -56,7 +56,7 @@ public static class GetVisit
 public sealed class VisitKeys(IConfiguration configuration)
 {
     private const string Purpose = "visit";
-    private readonly LinkSigner? _signer = Security.ReadKey(configuration, "Offers:LinkKey", required: false) is { } key ? new LinkSigner(key) : null;
+    private readonly LinkSigner? _signer = configuration[LinkSigner.OffersKey] is { Length: > 0 } ? LinkSigner.OfOffers(configuration) : null;
 
     /// <returns>The responder that has the need in hand, when the key is its own.</returns>
     public ResponderId? HolderOf(RequestState state, NeedId? needId, string? key) =>

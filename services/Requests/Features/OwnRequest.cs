@@ -18,11 +18,11 @@ public sealed class RequestLinks(IConfiguration configuration)
     /// <summary>How long after the last word about a request that has ended.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromDays(30);
 
-    private readonly LinkSigner[] _signers = [.. PersonalDataVault.DeriveKeys(configuration, "huzhu request links"u8).Select(key => new LinkSigner(key))];
+    private readonly LinkSigner _signer = PersonalDataVault.DeriveSigner(configuration, "huzhu request links"u8);
 
-    public string KeyOf(RequestId id, PersonId person) => _signers[0].Sign(Purpose, id.Value, person.Value);
+    public string KeyOf(RequestId id, PersonId person) => _signer.Sign(Purpose, id.Value, person.Value);
 
-    public bool IsOf(RequestState state, string? key) => state.Exists && _signers.Any(signer => signer.Verify(Purpose, state.Id.Value, state.PersonId.Value, key));
+    public bool IsOf(RequestState state, string? key) => state.Exists && _signer.Verify(Purpose, state.Id.Value, state.PersonId.Value, key);
 
     public static bool HasEnded(RequestState state, DateTimeOffset now) =>
         (state.Abandoned || state.Needs.All(need => RequestState.IsEnd(need.State)))

@@ -134,10 +134,10 @@ public sealed class PersonLinks(IConfiguration configuration)
 {
     private const string Purpose = "erase";
 
-    private readonly LinkSigner[] _signers = [.. PersonalDataVault.DeriveKeys(configuration, "huzhu person links"u8).Select(key => new LinkSigner(key))];
+    private readonly LinkSigner _signer = PersonalDataVault.DeriveSigner(configuration, "huzhu person links"u8);
 
     public string Of(HttpContext http, PersonId person) =>
-        $"{http.Request.Scheme}://{http.Request.Host}{http.Request.PathBase}/v1/people/{person}?key={_signers[0].Sign(Purpose, person.Value, person.Value)}";
+        $"{http.Request.Scheme}://{http.Request.Host}{http.Request.PathBase}/v1/people/{person}?key={_signer.Sign(Purpose, person.Value, person.Value)}";
 
-    public bool IsOf(Guid person, string? key) => _signers.Any(signer => signer.Verify(Purpose, person, person, key));
+    public bool IsOf(Guid person, string? key) => _signer.Verify(Purpose, person, person, key);
 }

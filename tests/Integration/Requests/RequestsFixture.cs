@@ -79,6 +79,9 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
             Environment = new Dictionary<string, string>(WeChatCaller.Settings.Concat(HotlineTests.Settings))
             {
                 ["Limits__RequestsPerSecond"] = "100000",
+                ["Limits__MessagesPerMinute"] = "100000",
+                // As much as ./huzhu ever says, so that there is something to look for markers in.
+                ["Logging__LogLevel__Default"] = "Information",
                 ["Places__SubDistrictsFile"] = map,
                 // What is tested is what is answered, however slow the machine.
                 ["Channels__AnswerWithinMilliseconds"] = "15000",

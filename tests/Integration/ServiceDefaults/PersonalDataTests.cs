@@ -87,6 +87,21 @@ public sealed class PersonalDataTests(Servers servers)
         await Assert.ThrowsAnyAsync<CryptographicException>(() => without.Vault.RevealAsync<Contact>(person, data, Never));
     }
 
+    /// <summary>No moment without a replica that can read: first all take the next key, then all wrap with it, then the old one goes.</summary>
+    [Fact]
+    public async Task replicas_on_both_sides_of_a_step_of_a_rotation_read_what_the_other_wrote()
+    {
+        var (database, broker) = (await servers.CreateDatabaseAsync("vault"), await servers.CreateVirtualHostAsync());
+        var (old, next) = (RandomNumberGenerator.GetBytes(32), RandomNumberGenerator.GetBytes(32));
+        await using var before = await SampleService.StartAsync(database, broker, masterKey: old, previousMasterKey: next);
+        await using var after = await SampleService.StartAsync(database, broker, masterKey: next, previousMasterKey: old);
+        foreach (var (writes, reads) in new[] { (before, after), (after, before) })
+        {
+            var person = Guid.NewGuid();
+            Assert.Equal(Lin, await reads.Vault.RevealAsync<Contact>(person, await writes.Vault.ProtectAsync(person, Lin, Never), Never));
+        }
+    }
+
     private async Task<SampleService> StartAsync() =>
         await SampleService.StartAsync(await servers.CreateDatabaseAsync("vault"), await servers.CreateVirtualHostAsync());
 }

@@ -59,6 +59,71 @@ public sealed class ProblemsTests(Servers servers)
             Assert.Equal(200, (int)(await http.GetAsync(path, TestContext.Current.CancellationToken)).StatusCode);
     }
 
+    [Fact]
+    public async Task every_answer_has_the_headers_that_protect_it()
+    {
+        await using var service = await StartAsync("--Limits:BodyBytes", "1000");
+        using var http = new HttpClient { BaseAddress = service.Address };
+        var token = service.Token(Roles.Intake);
+        var seen = new HashSet<int>();
+        foreach (var (method, path, as_, body) in new (HttpMethod, string, string?, string?)[]
+        {
+            (HttpMethod.Get, "/health/live", null, null), (HttpMethod.Get, "/metrics", null, null), (HttpMethod.Get, "/openapi/v1.json", null, null), (HttpMethod.Get, "/scalar/", null, null),
+            (HttpMethod.Post, "/things", token, """{"name": "a", "count": 1}"""), (HttpMethod.Post, "/things", token, "{"), (HttpMethod.Post, "/things", token, new string(' ', 2000)),
+            (HttpMethod.Get, "/refused", null, null), (HttpMethod.Get, "/refused", service.Token(Roles.Auditor), null), (HttpMethod.Get, "/refused", token, null),
+            (HttpMethod.Get, "/nowhere", token, null), (HttpMethod.Get, "/broken", token, null),
+        })
+        {
+            using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
+            request.Headers.Authorization = as_ is null ? null : new AuthenticationHeaderValue("Bearer", as_);
+            using var answer = await http.SendAsync(request, TestContext.Current.CancellationToken);
+            seen.Add((int)answer.StatusCode);
+            string Header(string name) => answer.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : $"{path} has no {name}";
+            Assert.Equal("nosniff", Header("X-Content-Type-Options"));
+            Assert.Equal("no-store", Header("Cache-Control"));
+            Assert.Equal("no-referrer", Header("Referrer-Policy"));
+            Assert.Contains("frame-ancestors 'none'", Header("Content-Security-Policy"));
+            Assert.Equal(!path.StartsWith("/scalar", StringComparison.Ordinal), Header("Content-Security-Policy").Contains("default-src 'none'", StringComparison.Ordinal));
+            Assert.False(answer.Headers.Contains("Server"));
+        }
+        Assert.Equal([200, 400, 401, 403, 404, 409, 413, 500], seen.Order());
+    }
+
+    /// <summary>Whatever goes to a collector: names, tags and events of everything that a call makes here.</summary>
+    [Fact]
+    public async Task no_secret_is_in_a_trace()
+    {
+        var traced = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        using var listener = new System.Diagnostics.ActivityListener
+        {
+            ShouldListenTo = _ => true,
+            Sample = (ref System.Diagnostics.ActivityCreationOptions<System.Diagnostics.ActivityContext> _) => System.Diagnostics.ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = activity => traced.Enqueue($"{activity.DisplayName} {activity.StatusDescription} {string.Join(' ', activity.TagObjects)} {string.Join(' ', activity.Baggage)} "
+                + string.Join(' ', activity.Events.SelectMany(one => one.Tags.Select(tag => $"{one.Name} {tag}")))),
+        };
+        System.Diagnostics.ActivitySource.AddActivityListener(listener);
+        var (database, broker) = (await servers.CreateDatabaseAsync("traces"), await servers.CreateVirtualHostAsync());
+        await using var service = await SampleService.StartAsync(database, broker);
+        var token = service.Token(Roles.Intake);
+        using (var http = new HttpClient { BaseAddress = service.Address })
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            foreach (var path in new[] { "/refused?key=MARKEROFAKEY", "/broken?key=MARKEROFAKEY", "/nowhere?key=MARKEROFAKEY" })
+                using (await http.GetAsync(path, TestContext.Current.CancellationToken)) { }
+        }
+        await service.AppendAsync("traced");
+        await Received.UntilAsync(() => service.Received.Messages.Count == 1, "the message to come");
+
+        var text = string.Join('\n', traced);
+        // What should have been searched is there: the calls, the route and the message.
+        Assert.Contains("/refused", text);
+        Assert.Contains("url.query", text);
+        Assert.Contains("OfferDelivered", text);
+        string[] secrets = ["MARKEROFAKEY", token, "secret detail", new Npgsql.NpgsqlConnectionStringBuilder(database).Password!, new Uri(broker).UserInfo.Split(':')[1], Convert.ToBase64String(new byte[32])];
+        Assert.All(secrets, secret => Assert.NotEmpty(secret));
+        Assert.All(secrets, secret => Assert.DoesNotContain(secret, text));
+    }
+
     private async Task<SampleService> StartAsync(params string[] settings) =>
         await SampleService.StartAsync(await servers.CreateDatabaseAsync("problems"), await servers.CreateVirtualHostAsync(), settings: settings);
 

@@ -19,8 +19,9 @@ namespace Huzhu.Tests.Unit.Kubernetes;
 public partial class AgreementTests
 {
     public static TheoryData<string> EveryService => [.. Manifests.Services];
+    public static TheoryData<string> EveryAnswering => [.. Manifests.Answering];
 
-    [Theory, MemberData(nameof(EveryService))]
+    [Theory, MemberData(nameof(EveryAnswering))]
     public void probes_ask_the_paths_that_the_code_serves(string service)
     {
         var container = Container(service);
@@ -34,11 +35,13 @@ public partial class AgreementTests
     [Fact]
     public void metrics_are_read_where_the_code_serves_them()
     {
-        var endpoint = Assert.Single(Manifests.Base.Named<Resource<PodMonitorSpec>>("services").Spec.PodMetricsEndpoints);
+        var monitor = Manifests.Base.Named<Resource<PodMonitorSpec>>("services").Spec;
+        Assert.All(Manifests.Answering, name => Assert.True(ManifestTests.Selects(monitor.Selector, Manifests.Base.Named<V1Deployment>(name).Spec.Template.Metadata.Labels), name));
+        var endpoint = Assert.Single(monitor.PodMetricsEndpoints);
         Assert.Equal(("http", Hosting.MetricsPath), (endpoint.Port, endpoint.Path));
     }
 
-    [Theory, MemberData(nameof(EveryService))]
+    [Theory, MemberData(nameof(EveryAnswering))]
     public void everybody_uses_the_port_that_the_image_listens_on(string service)
     {
         var listens = ContainerImageTests.Port();
@@ -46,17 +49,27 @@ public partial class AgreementTests
         Assert.Equal((listens, "http"), (port.ContainerPort, port.Name));
         Assert.Equal((80, "http"), Manifests.Base.Named<V1Service>(service).Spec.Ports.Select(each => (each.Port, each.TargetPort.Value)).Single());
         var policies = Manifests.Base.OfType<V1NetworkPolicy>().ToDictionary(policy => policy.Name());
-        Assert.All(policies["services"].Spec.Ingress.Concat(policies["asked-by-notifications"].Spec.Ingress),
+        string[] lettingIn = ["entered", "answering", "asked-by-notifications", "asked-by-requests", "asked-by-console"];
+        Assert.All(lettingIn.SelectMany(policy => policies[policy].Spec.Ingress),
             rule => Assert.Equal([listens.ToString(CultureInfo.InvariantCulture)], rule.Ports.Select(each => each.Port.Value)));
     }
 
-    [Fact]
-    public void notifications_asks_the_services_that_it_may_ask()
+    [Theory]
+    // Matching's address stands in links only; a public one is set beside it.
+    [InlineData("notifications", "Groups", "Matching", "Requests")]
+    [InlineData("requests", "Notifications")]
+    [InlineData("console", "Audit", "Groups", "Matching", "Notifications", "Requests")]
+    public void a_service_asks_those_that_it_may_ask(string service, params string[] others)
     {
-        var asked = Settings("notifications").Where(setting => setting.Key.StartsWith("Services__", StringComparison.Ordinal)).ToDictionary();
-        // Matching's address stands in links only; a public one is set beside it.
-        Assert.Equal(["Services__Groups", "Services__Matching", "Services__Requests"], asked.Keys.Order());
-        Assert.All(asked, address => Assert.Equal($"http://{address.Key["Services__".Length..].ToLowerInvariant()}", address.Value));
+        var asked = Settings(service).Where(setting => setting.Key.StartsWith("Services__", StringComparison.Ordinal)).ToDictionary(setting => setting.Key["Services__".Length..], setting => setting.Value);
+        Assert.Equal(others, asked.Keys.Order());
+        var policies = Manifests.Base.OfType<V1NetworkPolicy>().ToDictionary(policy => policy.Name());
+        Assert.All(asked, address =>
+        {
+            Assert.Equal($"http://{address.Key.ToLowerInvariant()}", address.Value);
+            var other = Manifests.Base.Named<V1Deployment>(address.Key.ToLowerInvariant()).Spec.Template.Metadata.Labels;
+            Assert.Contains(policies[$"{service}-asks"].Spec.Egress.SelectMany(rule => rule.To), peer => ManifestTests.Selects(peer.PodSelector, other));
+        });
     }
 
     [Theory]
@@ -125,6 +138,26 @@ public partial class AgreementTests
         Assert.True(drain + TimeSpan.FromSeconds(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds) < TimeSpan.FromSeconds(pod.TerminationGracePeriodSeconds!.Value));
     }
 
+    /// <summary>The same for the console, whose Program asks for neither a database nor a broker.</summary>
+    [Fact]
+    public async Task the_console_takes_the_settings_of_its_manifest()
+    {
+        var settings = Settings("console");
+        Assert.DoesNotContain(settings.Keys, key => key.StartsWith("ConnectionStrings__", StringComparison.Ordinal) || key.StartsWith("PersonalData__", StringComparison.Ordinal));
+        var drain = await Code.BuiltAsync("console", settings, services =>
+        {
+            Assert.True(services.GetRequiredService<IHostEnvironment>().IsProduction());
+            return services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout;
+        });
+        var pod = Manifests.Base.Named<V1Deployment>("console").Spec.Template.Spec;
+        Assert.True(drain + TimeSpan.FromSeconds(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds) < TimeSpan.FromSeconds(pod.TerminationGracePeriodSeconds!.Value));
+        foreach (var needed in new[] { "Console__CookieKey", "Console__CallerKey", "Services__Matching" })
+        {
+            var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => Code.BuiltAsync("console", settings.Where(setting => setting.Key != needed), _ => 0));
+            Assert.Contains(needed.Replace("__", ":", StringComparison.Ordinal), refused.Message);
+        }
+    }
+
     [Theory, MemberData(nameof(EveryService))]
     public async Task a_setting_that_the_manifest_leaves_out_is_missed(string service) =>
         await Assert.ThrowsAsync<InvalidOperationException>(() => Code.BuiltAsync(service, Settings(service).Where(setting => setting.Key != "ConnectionStrings__Broker"), _ => 0));
@@ -157,19 +190,35 @@ public partial class AgreementTests
     [Fact]
     public async Task the_audit_runs_verbs_that_there_are_with_settings_that_it_reads()
     {
-        var (seal, verify) = (CronContainer("audit-seal"), CronContainer("audit-verify"));
+        var (seal, verify, serve) = (CronContainer("audit-seal"), CronContainer("audit-verify"), Container("audit"));
         Assert.Equal(["seal"], seal.Args);
         Assert.Equal(["verify"], verify.Args);
-        Assert.All(new[] { seal, verify }, container =>
+        Assert.Equal(["serve"], serve.Args);
+        Assert.All(new[] { seal, verify, serve }, container =>
         {
             var settings = SettingsOf(container);
             var configuration = new ConfigurationBuilder().AddInMemoryCollection(settings.Select(setting => new KeyValuePair<string, string?>(setting.Key.Replace("__", ":", StringComparison.Ordinal), setting.Value))).Build();
-            Assert.All(Huzhu.Audit.Verbs.Settings.Services, service => Assert.Equal($"{service}-db-rw", new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(service)).Host));
+            Assert.All(Huzhu.Audit.Verbs.Settings.Services, service =>
+            {
+                var connection = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(service));
+                Assert.Equal(($"{service}-db-rw", SslMode.VerifyFull), (connection.Host, connection.SslMode));
+            });
+            // The role that only reads.
+            Assert.All(container.Env.Where(variable => variable.Name is "DATABASE_USER" or "DATABASE_PASSWORD"), variable => Assert.Equal("audit-database", variable.ValueFrom.SecretKeyRef.Name));
             Assert.Equal(container.VolumeMounts.Single(mount => mount.Name == "seals").MountPath, configuration["Audit:Folder"]);
         });
-        Assert.True(SettingsOf(seal).ContainsKey("Audit__KeyFile") && !SettingsOf(verify).ContainsKey("Audit__KeyFile"));
+        // One has the private key; who verifies or serves could forge nothing.
+        Assert.All(new[] { verify, serve }, container => Assert.True(SettingsOf(seal).ContainsKey("Audit__KeyFile") && !SettingsOf(container).ContainsKey("Audit__KeyFile")));
+        Assert.Equal("audit-trust", Manifests.Base.Named<V1Deployment>("audit").Spec.Template.Spec.Volumes.Single(volume => volume.Name == "keys").Secret.SecretName);
         Assert.Equal(ExitCodes.Ok, await RunAuditAsync("seal", "--help"));
         Assert.Equal(ExitCodes.Ok, await RunAuditAsync("verify", "--help"));
+        Assert.Equal(ExitCodes.Ok, await RunAuditAsync("serve", "--help"));
+
+        // What it asks before it serves: whose tokens it takes.
+        var builder = new HostApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true, EnvironmentName = Environments.Production });
+        builder.Configuration.AddInMemoryCollection(SettingsOf(serve).Select(setting => new KeyValuePair<string, string?>(setting.Key.Replace("__", ":", StringComparison.Ordinal), setting.Value)));
+        builder.AddHuzhuSecurity();
+        Assert.NotNull(builder.Configuration["Auth:Authority"]);
     }
 
     [Fact]
@@ -227,14 +276,16 @@ public partial class AgreementTests
 
     private static V1Container CronContainer(string name) => Manifests.Base.Named<V1CronJob>(name).Spec.JobTemplate.Spec.Template.Spec.Containers.Single();
 
-    private static Dictionary<string, string> Settings(string service) => SettingsOf(Container(service));
+    internal static Dictionary<string, string> Settings(string service) => SettingsOf(Container(service));
 
     /// <summary>What a container of the production overlay finds in its environment, with texts that could be its secrets.</summary>
     private static Dictionary<string, string> SettingsOf(V1Container container)
     {
-        var settings = new[] { "base", "overlays/production" }.SelectMany(folder => Manifests.KustomizationOf(folder).ConfigMapGenerator)
-            .Where(generator => (container.EnvFrom ?? []).Any(source => source.ConfigMapRef.Name == generator.Name))
-            .SelectMany(generator => generator.Literals).ToDictionary(literal => literal[..literal.IndexOf('=')], literal => literal[(literal.IndexOf('=') + 1)..]);
+        var settings = new Dictionary<string, string>();
+        // What comes later wins: the overlay, and of two ConfigMaps the second.
+        foreach (var literal in (container.EnvFrom ?? []).SelectMany(source => new[] { "base", "overlays/production" }.SelectMany(folder => Manifests.KustomizationOf(folder).ConfigMapGenerator)
+            .Where(generator => generator.Name == source.ConfigMapRef.Name)).SelectMany(generator => generator.Literals))
+            settings[literal[..literal.IndexOf('=')]] = literal[(literal.IndexOf('=') + 1)..];
         foreach (var variable in container.Env)
             settings[variable.Name] = variable.Value is null
                 ? variable.ValueFrom.SecretKeyRef.Key.EndsWith("-key", StringComparison.Ordinal) ? Convert.ToBase64String(new byte[32]) : "secret"

@@ -30,7 +30,7 @@ public sealed partial class ContainerImageTests
         Assert.NotEmpty(copied);
         Assert.All(copied, path => Assert.True(Path.Exists(Path.Combine(Manifests.Repository, path)), path));
         Assert.Contains($"EXPOSE {Port()}", lines);
-        Assert.All(Manifests.Services.Append("audit"), name =>
+        Assert.All(Manifests.Answering, name =>
         {
             // The entry is the program that the project's name gives.
             var project = Huzhu.Local.Infrastructure.Repository.ProjectName(name);

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Huzhu.ServiceDefaults;
 using k8s.Models;
 using Xunit;
 using YamlDotNet.RepresentationModel;
@@ -61,7 +62,7 @@ public partial class ManifestTests
     public void an_overlay_names_every_image_of_ours()
     {
         var images = Manifests.Base.Pods().SelectMany(pod => pod.Template.Spec.Containers).Select(container => container.Image).Where(image => image.StartsWith("huzhu/", StringComparison.Ordinal)).ToHashSet();
-        Assert.Equal(Manifests.Services.Append("audit").Select(name => $"huzhu/{name}").Order(), images.Order());
+        Assert.Equal(Manifests.Answering.Select(name => $"huzhu/{name}").Order(), images.Order());
         foreach (var overlay in new[] { "dev", "production" })
             Assert.Equal(images.Order(), Manifests.KustomizationOf($"overlays/{overlay}").Images.Select(image => image.Name).Order());
     }
@@ -82,7 +83,7 @@ public partial class ManifestTests
     private static void AssertSafeAndSteady(IReadOnlyList<object> resources)
     {
         var claimed = resources.OfType<V1Deployment>().Select(deployment => deployment.Name()).ToList();
-        Assert.Equal(Manifests.Services.Append("otel-collector").Order(), claimed.Order());
+        Assert.Equal(Manifests.Answering.Append("otel-collector").Order(), claimed.Order());
         Assert.All(resources.Pods(), pod =>
         {
             var (of, spec) = (pod.Of, pod.Template.Spec);
@@ -98,11 +99,12 @@ public partial class ManifestTests
                 Assert.All(container.VolumeMounts ?? [], mount => Assert.Contains(spec.Volumes!, volume => volume.Name == mount.Name));
             });
         });
-        Assert.All(resources.OfType<V1Deployment>().Where(IsService), deployment =>
+        Assert.All(resources.OfType<V1Deployment>().Where(deployment => Manifests.Answering.Contains(deployment.Name())), deployment =>
         {
             var spec = deployment.Spec.Template.Spec;
             Assert.True(spec.Containers.Single() is { LivenessProbe: not null, ReadinessProbe: not null, StartupProbe: not null }, deployment.Name());
             Assert.NotEmpty(spec.TopologySpreadConstraints);
+            Assert.All(spec.TopologySpreadConstraints, spread => Assert.True(Selects(spread.LabelSelector, deployment.Spec.Template.Metadata.Labels), deployment.Name()));
         });
         Assert.Single(resources.OfType<V1NetworkPolicy>(), policy => policy.Spec is { PodSelector.MatchLabels: null, PodSelector.MatchExpressions: null, Ingress: null, Egress: null, PolicyTypes: ["Ingress", "Egress"] });
         Assert.Empty(resources.OfType<V1Secret>());
@@ -135,6 +137,47 @@ public partial class ManifestTests
         });
     }
 
+    /// <summary>One node can mount the volume: a pod that goes elsewhere would wait for ever beside one that serves for ever.</summary>
+    [Fact]
+    public void all_that_use_the_volume_of_the_seals_run_on_its_node()
+    {
+        var users = Manifests.Base.Pods().Where(pod => (pod.Template.Spec.Volumes ?? []).Any(volume => volume.PersistentVolumeClaim?.ClaimName == "audit-seals")).ToList();
+        Assert.Equal(["cron job audit-seal", "cron job audit-verify", "deployment audit"], users.Select(pod => pod.Of).Order());
+        Assert.All(users, pod =>
+        {
+            var near = Assert.Single(pod.Template.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution);
+            Assert.Equal("kubernetes.io/hostname", near.TopologyKey);
+            // The first of them matches itself, or it could run nowhere.
+            Assert.All(users, other => Assert.True(Selects(near.LabelSelector, other.Template.Metadata.Labels), pod.Of));
+        });
+        var writers = users.Where(pod => pod.Template.Spec.Containers.SelectMany(container => container.VolumeMounts).Any(mount => mount.Name == "seals" && mount.ReadOnlyProperty is not true));
+        Assert.Equal("cron job audit-seal", Assert.Single(writers).Of);
+    }
+
+    /// <summary>Health and metrics are for the cluster; what an ingress leads to listens there.</summary>
+    [Fact]
+    public void nothing_but_pages_and_interfaces_is_open_to_the_outside()
+    {
+        var ingress = Manifests.Base.OfType<V1Ingress>().Single();
+        var services = Manifests.Base.OfType<V1Service>().ToDictionary(service => service.Name());
+        Assert.Equal(ingress.Spec.Rules.Select(rule => rule.Host).Order(), ingress.Spec.Tls.SelectMany(tls => tls.Hosts).Order());
+        Assert.Equal(Manifests.Services.Append("console").Order(), ingress.Spec.Rules.Select(rule => rule.Host.Split('.')[0]).Order());
+        Assert.Null(services["nobody"].Spec.Selector);
+        Assert.All(ingress.Spec.Rules, rule =>
+        {
+            var name = rule.Host.Split('.')[0];
+            Assert.All(rule.Http.Paths, path => Assert.True(path.PathType == "Prefix" && path.Backend.Service.Port.Name == "http", rule.Host));
+            Assert.Equal(name, BackendOf(name == "console" ? "/calls/new" : "/v1/anything"));
+            foreach (var closed in new[] { Hosting.LivePath, Hosting.ReadyPath, Hosting.MetricsPath })
+                Assert.Contains(BackendOf(closed), new[] { null, "nobody" });
+
+            // The longest path that leads there wins.
+            string? BackendOf(string asked) => rule.Http.Paths.Where(path => path.Path == "/" || asked == path.Path || asked.StartsWith(path.Path + "/", StringComparison.Ordinal))
+                .MaxBy(path => path.Path.Length)?.Backend.Service.Name;
+        });
+        Assert.All(Manifests.Answering, name => Assert.True(Selects(new V1LabelSelector { MatchLabels = services[name].Spec.Selector }, Manifests.Base.Named<V1Deployment>(name).Spec.Template.Metadata.Labels), name));
+    }
+
     [Fact]
     public void a_flow_that_is_let_out_is_let_in()
     {
@@ -163,7 +206,7 @@ public partial class ManifestTests
         static string Name(IDictionary<string, string> labels) => string.Join(' ', labels.Values.Order());
     }
 
-    private static bool Selects(V1LabelSelector selector, IDictionary<string, string> labels) =>
+    internal static bool Selects(V1LabelSelector selector, IDictionary<string, string> labels) =>
         (selector.MatchLabels ?? new Dictionary<string, string>()).All(wanted => labels.TryGetValue(wanted.Key, out var value) && value == wanted.Value)
         && (selector.MatchExpressions ?? []).All(wanted => wanted.OperatorProperty switch
         {
@@ -171,8 +214,6 @@ public partial class ManifestTests
             "Exists" => labels.ContainsKey(wanted.Key),
             _ => throw new NotSupportedException(wanted.OperatorProperty),
         });
-
-    private static bool IsService(V1Deployment deployment) => Manifests.Services.Contains(deployment.Name());
 
     [GeneratedRegex(@"^([-+]?[0-9][0-9_.e]*|true|false|on|off|yes|no|null|~)$", RegexOptions.IgnoreCase)]
     private static partial Regex LooksTyped();

@@ -17,6 +17,8 @@ static partial class Manifests
     public static readonly string Folder = Path.Combine(Repository, "deploy", "k8s");
     public static readonly string[] Overlays = ["dev", "production", "surge-drill"];
     public static readonly string[] Services = [.. Local.Infrastructure.Repository.ServiceNames];
+    /// <summary>The services and those that only show what they know: whatever answers HTTP.</summary>
+    public static readonly string[] Answering = [.. Services, Local.Infrastructure.Repository.Audit, Local.Infrastructure.Repository.Console];
 
     /// <summary>The base as kubectl would render it, but for generated configuration.</summary>
     public static IReadOnlyList<object> Base { get; } = RenderBase();

@@ -24,6 +24,21 @@ public class LinkSignerTests
         Assert.False(new LinkSigner(RandomNumberGenerator.GetBytes(32)).Verify("offer", _offer, _responder, signature));
     }
 
+    [Fact]
+    public void in_a_rotation_each_replica_takes_what_the_others_sign()
+    {
+        var (old, next) = (RandomNumberGenerator.GetBytes(32), RandomNumberGenerator.GetBytes(32));
+        // First the next key is taken, then it signs, then the old one goes; at each step replicas of two steps run side by side.
+        LinkSigner[] steps = [new(old), new(old, next), new(next, old), new(next)];
+        foreach (var (one, other) in steps.Zip(steps.Skip(1)))
+        {
+            Assert.True(one.Verify("offer", _offer, _responder, other.Sign("offer", _offer, _responder)));
+            if (other != steps[^1])
+                Assert.True(other.Verify("offer", _offer, _responder, one.Sign("offer", _offer, _responder)));
+        }
+        Assert.False(steps[3].Verify("offer", _offer, _responder, steps[0].Sign("offer", _offer, _responder)));
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("")]

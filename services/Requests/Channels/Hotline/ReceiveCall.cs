@@ -68,8 +68,8 @@ public sealed class ReceiveCall : IFrontEnd
         if (await TakeAsync(inbox, Who(known!, from, "phone", canPin: false), said) is not { Text: { } spoken } answer)
             return Busy;
         if (answer.Reply is Reply.Human && (known!.OperatorNumber is not null || text == Person && (turn >= MaxTurns || silences >= MaxSilences))
-            || answer.Reply is Reply.Later or Reply.Taken or Reply.TakenWithoutPlace or Reply.Cancelled || answer.IsAboutOffer)
-            return Markup(TwiML.End(spoken, answer.Language, answer.Reply is Reply.Human or Reply.Later ? known!.OperatorNumber : null));
+            || answer.Reply is Reply.Later or Reply.TooMany or Reply.Taken or Reply.TakenWithoutPlace or Reply.Cancelled || answer.IsAboutOffer)
+            return Markup(TwiML.End(spoken, answer.Language, answer.Reply is Reply.Human or Reply.Later or Reply.TooMany ? known!.OperatorNumber : null));
         // Who calls for the first time hears both languages.
         IEnumerable<(string, Language)> texts = turn == 0 && answer.Reply == Reply.Welcome
             ? [(Replies.Of(Reply.Welcome, Language.Zh, isSpoken: true), Language.Zh), (Replies.Of(Reply.Welcome, Language.En, isSpoken: true), Language.En)]

@@ -104,6 +104,22 @@ public sealed class InboxTests : IDisposable
         Assert.Equal(["1", "2"], _heard);
     }
 
+    [Fact]
+    public async Task one_caller_who_sends_too_much_is_told_and_takes_nobody_elses_room()
+    {
+        using var inbox = Open(HearAsync);
+        var heard = 0;
+        Answer answer;
+        while ((answer = await inbox.TakeAsync(Who("a"), Said($"{heard}"))).Reply != Reply.TooMany)
+            Assert.InRange(++heard, 1, 1000);
+        Assert.InRange(heard, 30, 1000);
+        Assert.Contains("120", answer.Text);
+        Assert.Equal(heard, _heard.Count);
+        Assert.Equal("heard b1", (await inbox.TakeAsync(Who("b"), Said("b1"))).Text);
+        // What was refused is not kept either: the caller has been told so.
+        Assert.Equal(0, _spool.Count);
+    }
+
     [Theory]
     [InlineData("99")]
     [InlineData("15001")]

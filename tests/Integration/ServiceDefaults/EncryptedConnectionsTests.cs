@@ -1,0 +1,180 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Huzhu.ServiceDefaults;
+using Huzhu.Tests.Integration.Groups;
+using Huzhu.TestKit;
+using MassTransit;
+using Npgsql;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
+using Xunit;
+
+namespace Huzhu.Tests.Integration.ServiceDefaults;
+
+/// <summary>TLS to database and broker is a matter of connection strings: a service that runs through both, and servers that are not who they say.</summary>
+public sealed class EncryptedConnectionsTests(Servers servers)
+{
+    [Fact]
+    public async Task a_service_speaks_tls_to_database_and_broker_where_its_connection_strings_say_so()
+    {
+        using var authority = new Authority();
+        TlsFront? postgres = null, rabbit = null;
+        // What a service trusts is what the system trusts.
+        var trusted = new Dictionary<string, string> { ["SSL_CERT_FILE"] = authority.File };
+        try
+        {
+            await using (var groups = await GroupsService.StartAsync(servers, through: (database, amqp) =>
+            {
+                (postgres, rabbit) = (TlsFront.Of(database, authority), TlsFront.Of(new Uri(amqp), authority));
+                return (postgres.Secured(database), rabbit.Secured(amqp));
+            }, environment: trusted))
+            {
+                // Written through the one, told through the other; the consumer of providers' events has a connection of its own.
+                var id = await groups.RegisterAsync("/v1/groups");
+                await groups.ToldOfAsync(id, 1);
+            }
+            Assert.True(postgres!.Handshakes > 0 && rabbit!.Handshakes > 1, "Nobody spoke TLS.");
+        }
+        finally
+        {
+            postgres?.Dispose();
+            rabbit?.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task a_server_that_nobody_trusts_gets_no_password()
+    {
+        using var authority = new Authority();
+        using var stranger = new Authority();
+        var (database, amqp) = (await servers.CreateDatabaseAsync("tls"), await servers.CreateVirtualHostAsync());
+        using var postgres = TlsFront.Of(database, stranger);
+        using var rabbit = TlsFront.Of(new Uri(amqp), stranger);
+        await using var connection = new NpgsqlConnection(postgres.Secured(database, authority.File));
+        var refused = await Assert.ThrowsAsync<NpgsqlException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
+        Assert.IsType<AuthenticationException>(refused.InnerException);
+        await Assert.ThrowsAsync<BrokerUnreachableException>(() => new ConnectionFactory { Uri = new Uri(rabbit.Secured(amqp)), AutomaticRecoveryEnabled = false }.CreateConnectionAsync(TestContext.Current.CancellationToken));
+
+        // The bus goes on trying; a second attempt means that the first one was given up.
+        var address = new Uri(rabbit.Secured(amqp));
+        var before = rabbit.Attempts;
+        var bus = Bus.Factory.CreateUsingRabbitMq(configure => configure.Host(address, host => host.UseTlsFor(address)));
+        using var enough = new CancellationTokenSource();
+        var starting = bus.StartAsync(enough.Token);
+        await Received.UntilAsync(() => rabbit.Attempts >= before + 2, "the bus to try again", seconds: 60);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => starting);
+        Assert.Equal((0, 0), (postgres.Handshakes, rabbit.Handshakes));
+    }
+
+    /// <summary>Signs one certificate, for localhost.</summary>
+    private sealed class Authority : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("huzhu-tls-");
+
+        public Authority()
+        {
+            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var request = new CertificateRequest("CN=Huzhu test authority", key, HashAlgorithmName.SHA256);
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            using var authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+            System.IO.File.WriteAllText(File, authority.ExportCertificatePem());
+
+            using var own = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var server = new CertificateRequest("CN=localhost", own, HashAlgorithmName.SHA256);
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddDnsName("localhost");
+            server.CertificateExtensions.Add(names.Build());
+            using var signed = server.Create(authority, DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddHours(12), RandomNumberGenerator.GetBytes(8));
+            Certificate = signed.CopyWithPrivateKey(own);
+        }
+
+        public string File => Path.Combine(_folder.FullName, "ca.pem");
+        public X509Certificate2 Certificate { get; }
+
+        public void Dispose()
+        {
+            Certificate.Dispose();
+            _folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Takes TLS and passes on what is in it to a server on this machine, as PostgreSQL or RabbitMQ with a certificate would.</summary>
+    private sealed class TlsFront : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Authority _authority;
+        private readonly int _target;
+        private readonly bool _isPostgres;
+        private int _handshakes, _attempts;
+
+        private TlsFront(int target, bool isPostgres, Authority authority)
+        {
+            (_target, _isPostgres, _authority) = (target, isPostgres, authority);
+            _listener.Start();
+            _ = AcceptAsync();
+        }
+
+        public static TlsFront Of(string database, Authority authority) => new(new NpgsqlConnectionStringBuilder(database).Port, isPostgres: true, authority);
+
+        public static TlsFront Of(Uri amqp, Authority authority) => new(amqp.Port, isPostgres: false, authority);
+
+        public int Attempts => Volatile.Read(ref _attempts);
+        public int Handshakes => Volatile.Read(ref _handshakes);
+
+        public string Secured(string address, string? root = null) => _isPostgres
+            ? new NpgsqlConnectionStringBuilder(address) { Host = "localhost", Port = Port, SslMode = SslMode.VerifyFull, RootCertificate = root ?? _authority.File }.ConnectionString
+            : new UriBuilder(address) { Scheme = "amqps", Host = "localhost", Port = Port }.Uri.AbsoluteUri;
+
+        public void Dispose() => _listener.Dispose();
+
+        private int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+        private async Task AcceptAsync()
+        {
+            try
+            {
+                while (true)
+                    _ = ServeAsync(await _listener.AcceptTcpClientAsync());
+            }
+            catch (Exception exception) when (exception is ObjectDisposedException or SocketException)
+            {
+                // The test is over.
+            }
+        }
+
+        private async Task ServeAsync(TcpClient client)
+        {
+            using var _ = client;
+            Interlocked.Increment(ref _attempts);
+            try
+            {
+                if (_isPostgres)
+                {
+                    // "Do you speak TLS?": eight bytes, answered by one letter.
+                    await client.GetStream().ReadExactlyAsync(new byte[8]);
+                    await client.GetStream().WriteAsync("S"u8.ToArray());
+                }
+                await using var secured = new SslStream(client.GetStream());
+                await secured.AuthenticateAsServerAsync(_authority.Certificate);
+                using var server = new TcpClient();
+                await server.ConnectAsync(IPAddress.Loopback, _target);
+                // A client that does not trust us finishes the handshake's first half, and hangs up.
+                var first = new byte[1];
+                if (await secured.ReadAsync(first) == 0)
+                    return;
+                Interlocked.Increment(ref _handshakes);
+                await server.GetStream().WriteAsync(first);
+                await Task.WhenAny(secured.CopyToAsync(server.GetStream()), server.GetStream().CopyToAsync(secured));
+            }
+            catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException)
+            {
+                // Whoever it was is gone.
+            }
+        }
+    }
+}
