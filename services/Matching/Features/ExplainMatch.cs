@@ -1,6 +1,7 @@
 using System.Globalization;
 using Huzhu.Contracts;
 using Huzhu.Matching.Domain;
+using NeedStateChanged = Huzhu.Contracts.Matching.V1.NeedStateChanged;
 
 namespace Huzhu.Matching.Features;
 
@@ -121,6 +122,7 @@ internal static class InWords
     {
         ExclusionReasons.Kind => "no responder provides this service kind.",
         "offers-exhausted" => "as many responders as the policy allows were asked, and none took it.",
+        NeedStateChanged.TellingIsBehind => "more offers are made than responders can be told of, and those of people in danger of life go first.",
         null or "" => "nobody could be asked.",
         _ => $"whoever came closest {ReasonOfMany(reason, 1)}.",
     };
