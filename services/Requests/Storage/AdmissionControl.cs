@@ -71,7 +71,8 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
                 catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
                 {
                     // The mode stays as it is. A database that is away takes nothing in, and another replica may have decided.
-                    logger.LogDebug(exception, "It could not be seen how much is under way");
+                    var level = Messaging.IsServerAway(exception) || Conflict.Is(exception) ? LogLevel.Debug : LogLevel.Warning;
+                    logger.Log(level, exception, "It could not be seen how much is under way");
                 }
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
@@ -108,7 +109,7 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
     {
         await using var batch = database.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
-            $"select count(*)::int from (select 1 from {EventStore.Schema}.mt_doc_requestview where {RequestView.IsUnasked} and submitted_at > $1 limit $2) some")
+            $"select count(*)::int from (select 1 from {EventStore.Schema}.mt_doc_requestview where {RequestView.IsUnasked} and submitted_at > $1 limit $2) few")
         {
             Parameters = { new NpgsqlParameter { Value = since.ToUniversalTime() }, new NpgsqlParameter { Value = Limits.Unasked + 1 } },
         });
