@@ -21,8 +21,7 @@ builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.Eve
 }, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<AdmissionEvent>()]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
-var app = builder.Build();
-app.UseHuzhuDefaults();
+var app = builder.Build().UseHuzhuDefaults();
 SubmitRequest.Map(app);
 CompleteIntake.Map(app);
 GetRequest.Map(app);

@@ -59,7 +59,9 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
         }
         spool.Add(new Spool.Entry(who, said));
         Count(who, "spool");
-        return new Answer(said.IsPassive ? null : Replies.Of(Reply.Later, who.Language, who.IsSpokenWith), Reply.Later, who.Language);
+        // The conversation's own language is in the log.
+        var language = said.Text is { } text ? Understanding.Of(text).Language ?? who.Language : who.Language;
+        return new Answer(said.IsPassive ? null : Replies.Of(Reply.Later, language, who.IsSpokenWith), Reply.Later, language);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
