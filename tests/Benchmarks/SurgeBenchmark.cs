@@ -190,8 +190,11 @@ static class SurgeBenchmark
             var wasShed = false;
             while (true)
             {
-                using var answer = await PostAsync("requests", "v1/requests", "intake", call.Key, body, default);
+                using var answer = await TryPostAsync();
                 answeredAfter ??= watch.Elapsed - call.At;
+                // Nobody knows what became of it: the same call again.
+                if (answer is null)
+                    continue;
                 if (answer.IsSuccessStatusCode)
                 {
                     var taken = await answer.Content.ReadFromJsonAsync<JsonElement>();
@@ -203,6 +206,18 @@ static class SurgeBenchmark
                     throw new InvalidOperationException($"A call was answered {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
                 wasShed = true;
                 await Task.Delay(pause);
+            }
+
+            async Task<HttpResponseMessage?> TryPostAsync()
+            {
+                try
+                {
+                    return await PostAsync("requests", "v1/requests", "intake", call.Key, body, default);
+                }
+                catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
+                {
+                    return null;
+                }
             }
         }
 

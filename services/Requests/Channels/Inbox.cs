@@ -51,7 +51,7 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
             }
             catch (Exception exception)
             {
-                _isAway = true;
+                _isAway = Messaging.IsServerAway(exception);
                 logger.LogWarning("A message is spooled, because the log did not take it: {Reason}", exception.GetType().Name);
                 if (!Messaging.IsServerAway(exception))
                     logger.LogError(exception, "A message could not be taken in");
