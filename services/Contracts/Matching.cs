@@ -12,7 +12,11 @@ namespace Huzhu.Contracts.Matching.V1;
 /// <param name="Again">The need has been in this state before and nobody has accepted it since: nothing new for the person.</param>
 public sealed record NeedStateChanged(
     NeedId NeedId, RequestId RequestId, long Version, NeedState State, OfferId? OfferId, ResponderId? ResponderId,
-    string? Reason, int RemainingQuantity, DateTimeOffset At, bool Again = false);
+    string? Reason, int RemainingQuantity, DateTimeOffset At, bool Again = false)
+{
+    /// <summary>It waits for this system, and not for a responder: offers are made faster than they can be told.</summary>
+    public const string TellingIsBehind = "telling-is-behind";
+}
 
 /// <summary>
 /// One responder is asked to take one need. Whoever tells it must do so before <paramref name="ExpiresAt"/>; from then on

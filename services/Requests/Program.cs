@@ -13,16 +13,15 @@ builder.Services
     .AddSingleton(SubDistrictMap.Load(builder.Configuration)).AddSingleton(new SourceChannels(builder.Configuration)).AddScoped<ActOnRequest>()
     // Before the bus and the web server, so that they stop before these do.
     .AddSingleton<Submissions>().AddHostedService(services => services.GetRequiredService<Submissions>()).AddSingleton<MatchRecords>().AddHostedService(services => services.GetRequiredService<MatchRecords>())
-    .AddHostedService<IdempotencyKeys.Expiry>().AddFrontEnds(builder.Configuration);
-builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
+    .AddSingleton<AdmissionControl>().AddHostedService(services => services.GetRequiredService<AdmissionControl>()).AddHostedService<IdempotencyKeys.Expiry>().AddFrontEnds(builder.Configuration);
+builder.AddEventStore([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<AdmissionEvent>(), .. EventStore.EventsOf<PersonEvent>()], Publishing.Map, options =>
 {
     options.Storage.ExtendedSchemaObjects.Add(IdempotencyKeys.Table());
     RequestView.Configure(options);
-}, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead), .. EventStore.EventsOf<ConversationEvent>()]);
+}, untold: [typeof(NeedStateRecorded), typeof(PersonalDataRead), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<AdmissionEvent>()]);
 builder.AddMessaging("requests", bus => bus.AddConsumer<RecordMatchConsumer, RecordMatchConsumerDefinition>());
 
-var app = builder.Build();
-app.UseHuzhuDefaults();
+var app = builder.Build().UseHuzhuDefaults();
 SubmitRequest.Map(app);
 CompleteIntake.Map(app);
 GetRequest.Map(app);
@@ -37,6 +36,7 @@ GetContact.Map(app);
 GetVisit.Map(app);
 OwnRequest.Map(app);
 FindRepeats.Map(app);
+GetAdmission.Map(app);
 app.MapPeople();
 app.MapFrontEnds();
 await app.RunHuzhuAsync(args);

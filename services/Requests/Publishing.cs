@@ -21,7 +21,7 @@ public static class Publishing
         PersonErased e => [new V1.PersonErased(new PersonId(e.PersonId), await NeedsOfAsync(e.PersonId, log, cancellation), e.At)],
         RetentionChanged => [],
         RequestEvent e => Map(e, new RequestState { Id = new RequestId(stored.StreamId) }),
-        ConversationEvent => [],
+        ConversationEvent or AdmissionEvent => [],
         _ => throw new InvalidOperationException($"Requests does not know the event {stored.Data.GetType().Name}."),
     };
 

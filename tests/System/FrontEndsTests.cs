@@ -60,6 +60,7 @@ public sealed class FrontEnds : IAsyncLifetime
                 ["Channels__Hotline__Accounts__main__PublicUrl"] = PublicUrl,
                 ["Channels__Hotline__Accounts__main__GatewayUrl"] = $"http://127.0.0.1:{port}",
                 // What is tested is what is answered, however slow the machine.
+                ["Admission__LongestSubmissionSeconds"] = "3600",
                 ["Channels__AnswerWithinMilliseconds"] = "15000",
             },
         });

@@ -7,7 +7,8 @@ namespace Huzhu.SystemTests;
 public class HuzhuFixture : IAsyncLifetime
 {
     protected virtual int Replicas => 1;
-    protected virtual IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000" };
+    /// <summary>A machine that is slow by itself is no overload here.</summary>
+    protected virtual IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000", ["Admission__LongestSubmissionSeconds"] = "3600" };
 
     /// <summary>Whether the console runs too.</summary>
     protected virtual bool Console => false;

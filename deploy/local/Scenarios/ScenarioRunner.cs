@@ -174,6 +174,8 @@ public sealed class ScenarioRunner
             times[urgency] = new UrgencyTimes(rules["offerLifeSeconds"]!.GetValue<double>(), life, rules["escalateAfterSeconds"]!.GetValue<double>(), escalate);
             (rules["offerLifeSeconds"], rules["escalateAfterSeconds"], rules["askAgainAfterSeconds"]) = (life, escalate, askAgain);
         }
+        // So many are told in less than the shortest of these lives.
+        policy["maxUntoldOffers"] = 500;
         await _calls.MustAsync(HttpMethod.Put, address, _operator, policy, cancellation, ifMatch: version);
         return times;
     }

@@ -18,7 +18,7 @@ public static class EventTypes
 
     private static readonly FrozenDictionary<string, FrozenDictionary<string, Type>> ByService = new Dictionary<string, FrozenDictionary<string, Type>>
     {
-        ["requests"] = Named([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<PersonEvent>()]),
+        ["requests"] = Named([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<AdmissionEvent>(), .. EventStore.EventsOf<PersonEvent>()]),
         ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>(), .. EventStore.EventsOf<PersonEvent>()]),
         ["matching"] = Named([.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>(), .. EventStore.EventsOf<PlanEvent>()]),
         ["notifications"] = Named([.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()]),

@@ -35,6 +35,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private static readonly Histogram<double> WaitSeconds = Meter.CreateHistogram<double>("huzhu.matching.work.duration", "s", "From being queued to being committed");
     private static readonly Histogram<double> DecideSeconds = Meter.CreateHistogram<double>("huzhu.matching.decide.duration", "s", "Deciding one batch, in memory");
     private static readonly Histogram<int> BatchSize = Meter.CreateHistogram<int>("huzhu.matching.batch.size", description: "Pieces of work in one batch");
+    private static readonly Gauge<int> Untold = Meter.CreateGauge<int>("huzhu.matching.offers.untold", description: "Offers that are made and not yet told");
     private static readonly Histogram<double> TailLag = Meter.CreateHistogram<double>("huzhu.matching.directory.lag", "s", "Age of another replica's change when it is read here");
 
     private readonly Queue<Work>[] _lanes = [new(), new(), new()];
@@ -43,6 +44,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private readonly ConcurrentQueue<(Guid Stream, TaskCompletionSource? Done)> _stale = new();
     private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<(NeedId NeedId, DateTimeOffset At)> _recentWaits = new();
+    private TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _stopped;
 
     public Roster Roster { get; } = new();
@@ -53,7 +55,13 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     public Task Loaded => _loaded.Task;
     public bool IsReady => _loaded.Task.IsCompletedSuccessfully;
 
-    public Situation Look() => new(Roster, Policy, Zones, Now());
+    /// <summary>See <see cref="Domain.Policy.TellingIsBehind"/>.</summary>
+    public bool TellingIsBehind { get; private set; }
+
+    /// <summary>Ends when telling has been behind, and is not any more.</summary>
+    public Task CaughtUp => Volatile.Read(ref _caughtUp).Task;
+
+    public Situation Look() => new(Roster, Policy, Zones, Now(), TellingIsBehind);
 
     /// <summary>Queues the work and waits until it is in the log, or refused.</summary>
     public async Task<Answer> DoAsync(Work work, CancellationToken cancellation)
@@ -334,6 +342,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private async Task TailAsync(long mark, CancellationToken cancellation)
     {
         using var timer = new PeriodicTimer(TailInterval, time);
+        var untold = new UntoldOffers(database, mark);
         for (var tick = 1; await timer.WaitForNextTickAsync(cancellation); tick++)
         {
             if (StandsBy && tick % TicksAtLeisure != 0)
@@ -350,24 +359,38 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                 command.Parameters.AddWithValue(mark);
                 command.Parameters.AddWithValue(new[] { PolicyState.StreamId, MeasuresState.StreamId });
                 var behind = false;
-                await using var reader = await command.ExecuteReaderAsync(cancellation);
-                while (await reader.ReadAsync(cancellation))
+                await using (var reader = await command.ExecuteReaderAsync(cancellation))
                 {
-                    mark = Math.Max(mark, reader.GetInt64(0));
-                    if (reader.IsDBNull(1) || reader.GetInt64(2) <= KnownVersionOf(reader.GetGuid(1)))
-                        continue;
-                    TailLag.Record(Math.Max(0, (time.GetUtcNow() - reader.GetFieldValue<DateTimeOffset>(3)).TotalSeconds));
-                    _stale.Enqueue((reader.GetGuid(1), null));
-                    behind = true;
+                    while (await reader.ReadAsync(cancellation))
+                    {
+                        mark = Math.Max(mark, reader.GetInt64(0));
+                        if (reader.IsDBNull(1) || reader.GetInt64(2) <= KnownVersionOf(reader.GetGuid(1)))
+                            continue;
+                        TailLag.Record(Math.Max(0, (time.GetUtcNow() - reader.GetFieldValue<DateTimeOffset>(3)).TotalSeconds));
+                        _stale.Enqueue((reader.GetGuid(1), null));
+                        behind = true;
+                    }
                 }
                 if (behind)
                     _queued.Release();
+                Judge(await untold.CountAsync(mark, cancellation));
             }
             catch (Exception exception) when (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)
             {
                 logger.LogWarning(exception, "The changes of other replicas could not be read; trying again");
             }
         }
+    }
+
+    private void Judge(int untold)
+    {
+        Untold.Record(untold);
+        var wasBehind = TellingIsBehind;
+        TellingIsBehind = Policy.Policy.TellingIsBehind(untold, wasBehind);
+        if (TellingIsBehind != wasBehind)
+            logger.LogWarning("Offers are {Pace} told: {Count} are made and not yet told", TellingIsBehind ? "made faster than they are" : "again made as fast as they are", untold);
+        if (wasBehind && !TellingIsBehind)
+            Interlocked.Exchange(ref _caughtUp, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
     }
 
     private long KnownVersionOf(Guid stream) =>

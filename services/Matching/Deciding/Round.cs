@@ -1,4 +1,5 @@
 using Huzhu.Contracts;
+using Huzhu.Contracts.Matching.V1;
 using Huzhu.Deciding;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Ranking;
@@ -93,6 +94,11 @@ public sealed class Round(Situation situation)
         var match = _matches[needId];
         while (match.State.OffersWanted(Situation.Policy.Policy) > 0)
         {
+            if (match.State.AwaitsTelling(Situation.TellingIsBehind))
+            {
+                Wait(() => new Nobody(NeedStateChanged.TellingIsBehind, new Dictionary<string, int>()));
+                return;
+            }
             var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, plan);
             if (choice.Best is not { } best)
             {

@@ -76,6 +76,9 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
             after = after.Of(page[^1].Need, page[^1].Aged);
             for (var position = 0; position < page.Count;)
             {
+                // Whoever is in danger of life comes first: nobody is left who gets an offer now.
+                if (page[position].Need.Urgency is not Urgency.LifeThreatening && loop.TellingIsBehind)
+                    return;
                 // Needs that were tried in vain (a decline, a concern) leave their place to those behind them: look again.
                 var listings = Free(responders);
                 if (listings.Count == 0)

@@ -92,8 +92,8 @@ public sealed class BacklogTrial(DecisionLoop loop, Sweeps sweeps)
 }
 
 /// <summary>
-/// Finishes what may have been interrupted: at start, and then at least once a minute. Everything here is also caused
-/// by events; this is the net below them.
+/// Finishes what may have been interrupted: at start, when telling has caught up, and at least once a minute. Everything
+/// else here is also caused by events; this is the net below them.
 /// </summary>
 public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider, TimeProvider time, ILogger<SafetyNet> logger) : BackgroundService
 {
@@ -104,6 +104,7 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider,
             await loop.Loaded.WaitAsync(stoppingToken);
             while (true)
             {
+                var caughtUp = loop.CaughtUp;
                 try
                 {
                     await SweepAsync(stoppingToken);
@@ -112,7 +113,8 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider,
                 {
                     logger.LogWarning(exception, "The backlog could not be swept; trying again later");
                 }
-                await Task.Delay(Interval(loop.Policy.Policy), time, stoppingToken);
+                await caughtUp.WaitAsync(Interval(loop.Policy.Policy), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                stoppingToken.ThrowIfCancellationRequested();
             }
         }
         catch (OperationCanceledException)

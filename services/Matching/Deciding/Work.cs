@@ -12,7 +12,8 @@ namespace Huzhu.Matching.Deciding;
 public enum Lane { Urgent, Normal, Bulk }
 
 /// <summary>What a decision is made against, fixed for one batch.</summary>
-public sealed record Situation(Roster Roster, PolicyState Policy, Zones Zones, DateTimeOffset Now);
+/// <param name="TellingIsBehind">See <see cref="Policy.TellingIsBehind"/>.</param>
+public sealed record Situation(Roster Roster, PolicyState Policy, Zones Zones, DateTimeOffset Now, bool TellingIsBehind = false);
 
 /// <summary>What a command on a match wants, given its state. Pure.</summary>
 public delegate Decision<MatchEvent> DecideOnMatch(MatchState state, Situation situation);

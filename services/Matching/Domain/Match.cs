@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Requests.V1;
 using Huzhu.Deciding;
+using NeedStateChanged = Huzhu.Contracts.Matching.V1.NeedStateChanged;
 
 namespace Huzhu.Matching.Domain;
 
@@ -68,9 +69,9 @@ public sealed record HelpStarted(OfferId OfferId, RequestId RequestId, Responder
 public sealed record HelpCompleted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Quantity, int Remaining, DateTimeOffset At) : MatchEvent(At);
 
 /// <summary>Nobody can take the need now. It waits in the backlog and is tried again whenever somebody might.</summary>
-/// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>.</param>
+/// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>; or <see cref="NeedStateChanged.TellingIsBehind"/>.</param>
 /// <param name="LeftOut">How many responders each rule excluded.</param>
-/// <param name="Again">It has waited before, and nobody has accepted it since.</param>
+/// <param name="Again">It has waited for a responder before, and nobody has accepted it since.</param>
 public sealed record NeedWaits(RequestId RequestId, string Reason, IReadOnlyDictionary<string, int> LeftOut, int Remaining, DateTimeOffset At, bool Again = false)
     : MatchEvent(At);
 
@@ -145,7 +146,7 @@ public sealed record Offer(OfferId Id, ResponderId ResponderId, ResponderKind Re
 /// <param name="Need">Null until the need itself has been heard of: other messages about it may come first.</param>
 /// <param name="State">Open means: to be settled, within the transaction that made it so.</param>
 /// <param name="SaidAt">When the newest cancel, confirm or reopen was said; an older one that comes later means nothing.</param>
-/// <param name="HasWaited">Since the beginning, or since somebody accepted it; so with <paramref name="HasEscalated"/>.</param>
+/// <param name="HasWaited">For a responder, since the beginning, or since somebody accepted it; so with <paramref name="HasEscalated"/>.</param>
 public sealed record MatchState(
     Need? Need, NeedState State, int Remaining, Urgency? RaisedTo, ImmutableList<Offer> Offers,
     ImmutableDictionary<ResponderId, string> Excluded, string? Reason, DateTimeOffset SaidAt, bool HasWaited, bool HasEscalated)
@@ -178,6 +179,9 @@ public sealed record MatchState(
     public bool IsExhausted(Policy policy) =>
         Offers.Count(offer => offer.Status is OfferStatus.Declined or OfferStatus.Expired or OfferStatus.Undeliverable && !offer.WasNeverTold)
         >= policy.MaxUnansweredOffersPerNeed;
+
+    /// <summary>An offer that cannot be told in time is not made; whoever is in danger of life goes first in any queue.</summary>
+    public bool AwaitsTelling(bool tellingIsBehind) => tellingIsBehind && Urgency is not Urgency.LifeThreatening;
 
     public DateTimeOffset EscalatesAt(Policy policy) => Need!.SubmittedAt + TimeSpan.FromSeconds(policy.For(Urgency).EscalateAfterSeconds);
 
@@ -227,7 +231,7 @@ public sealed record MatchState(
             revoked.Reason is RevocationReasons.ByOperator ? ExclusionReasons.ExcludedRevoked : null),
         OfferReleased released => state.End(released, OfferStatus.Released, released.Reason, ExclusionReasons.ExcludedReleased),
         OfferDisputed disputed => state.End(disputed, OfferStatus.Disputed, disputed.Reason, ExclusionReasons.ExcludedDisputed),
-        NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason, HasWaited = true },
+        NeedWaits waits => state with { State = NeedState.Waiting, Reason = waits.Reason, HasWaited = state.HasWaited || waits.Reason != NeedStateChanged.TellingIsBehind },
         NeedEscalated escalated => state with { State = NeedState.Escalated, Reason = escalated.Reason, HasEscalated = true },
         NeedHeld held => state with { State = NeedState.OnHold, Reason = RevocationReasons.Concern, ConcernAt = Later(state.ConcernAt, held.SaidAt) },
         WordHeard { Concern: true } word => state with { ConcernAt = Later(state.ConcernAt, word.SaidAt) },
@@ -339,9 +343,12 @@ public static class Match
             return new NeedEscalated(state.Need.RequestId, "offers-exhausted", state.Remaining, now, state.HasEscalated);
         if (now >= state.EscalatesAt(policy))
             return new NeedEscalated(state.Need.RequestId, why().Reason, state.Remaining, now, state.HasEscalated);
-        if (state.State is NeedState.Waiting)
+        // It waits for what it waited for, but for the one reason that passes by itself.
+        if (state.State is NeedState.Waiting && state.Reason is not NeedStateChanged.TellingIsBehind)
             return Decision<MatchEvent>.Nothing;
         var (reason, leftOut) = why();
+        if (state.State is NeedState.Waiting && state.Reason == reason)
+            return Decision<MatchEvent>.Nothing;
         return new NeedWaits(state.Need.RequestId, reason, leftOut, state.Remaining, now, state.HasWaited);
     }
 

@@ -38,6 +38,7 @@ public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMet
 /// <param name="MaxUnansweredOffersPerNeed">After so many offers that were declined, expired or undeliverable, only humans go on.</param>
 /// <param name="Weights">Null: nothing is weighed.</param>
 /// <param name="AgeAfterSeconds">Whoever has waited so long comes among those of the next urgency, and so on, but never before those in danger of life. 0: never.</param>
+/// <param name="MaxUntoldOffers">While more offers than this are made and not yet told, only needs of people in danger of life get any: the others wait.</param>
 /// <param name="AssignTogetherFrom">So many offline needs that move at once are assigned together, for the shortest way to all of them; fewer, one by one. 0: never together.</param>
 public sealed record Policy(
     bool ProviderBeforeGroup,
@@ -49,7 +50,8 @@ public sealed record Policy(
     int MaxUnansweredOffersPerNeed,
     int AssignTogetherFrom = 16,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weights? Weights = null,
-    double AgeAfterSeconds = 24 * 3600)
+    double AgeAfterSeconds = 24 * 3600,
+    int MaxUntoldOffers = 1000)
 {
     private const double MinSeconds = 0.01;
     private const double MaxSeconds = 90 * 24 * 3600;
@@ -70,6 +72,9 @@ public sealed record Policy(
         Urgency.Hardship => Hardship,
         Urgency.Routine => Routine,
     };
+
+    /// <summary>Whether offers are made faster than they are told. Once so, it stays so until half of them have been told.</summary>
+    public bool TellingIsBehind(int untold, bool wasBehind) => untold > (wasBehind ? MaxUntoldOffers / 2 : MaxUntoldOffers);
 
     /// <summary>Where a need stands in the backlog's order, before its clock: 0 is first. Waiting ages urgency.</summary>
     public int BacklogRank(Urgency urgency, TimeSpan waited)
@@ -92,6 +97,7 @@ public sealed record Policy(
         }
         Between(MaxCandidatesExplained, 0, 200, "maxCandidatesExplained");
         Between(MaxUnansweredOffersPerNeed, 1, 1000, "maxUnansweredOffersPerNeed");
+        Between(MaxUntoldOffers, 1, 1_000_000, "maxUntoldOffers");
         Between(AssignTogetherFrom, 0, 1_000_000, "assignTogetherFrom");
         if (AgeAfterSeconds != 0)
             Seconds(AgeAfterSeconds, "ageAfterSeconds");

@@ -35,7 +35,9 @@ public static partial class Messages
             Offer: null, ended.Outcome, State: null, RemainingQuantity: null, CodeOf(ended.Reason), ExpiresAt: null, now),
     ];
 
-    public static IReadOnlyList<NotificationRequested> Of(NeedStateChanged changed, Guid causeId, DateTimeOffset now) => !IsTold(changed.State) || changed.Again ? [] :
+    // What waits for this very queue is not told by it: it would be one message more to wait for.
+    public static IReadOnlyList<NotificationRequested> Of(NeedStateChanged changed, Guid causeId, DateTimeOffset now) =>
+        !IsTold(changed.State) || changed.Again || changed is { State: NeedState.Waiting, Reason: NeedStateChanged.TellingIsBehind } ? [] :
     [
         new(causeId, nameof(NeedStateChanged), changed.At, Audience.Requester, MessageKind.NeedState,
             changed.NeedId, changed.RequestId, changed.OfferId, changed.ResponderId,

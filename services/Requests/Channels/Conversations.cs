@@ -40,26 +40,34 @@ public sealed record Answer(string? Text, Reply Reply, Language Language, bool I
 /// </summary>
 /// <param name="desk">Null when this service has not been told where Notifications is: then messages answer no offers.</param>
 public sealed class Conversations(
-    IDocumentStore store, PersonalRecords records, PersonalDataVault vault, Fingerprints fingerprints, SubDistrictMap districts, TimeProvider time, NotificationsDesk? desk = null)
+    IDocumentStore store, PersonalRecords records, PersonalDataVault vault, Fingerprints fingerprints, SubDistrictMap districts, AdmissionControl admission, TimeProvider time,
+    NotificationsDesk? desk = null)
 {
     private const int MostToldOf = 3;
 
-    public Task<Answer> HearAsync(Correspondent who, Utterance said, CancellationToken cancellation) =>
-        Conflict.RetryAsync(() => HearOnceAsync(who, said, cancellation));
+    /// <summary>A <see cref="Hearing"/>.</summary>
+    public Task<Answer?> HearAsync(Correspondent who, Utterance said, bool othersWait, CancellationToken cancellation) =>
+        Conflict.RetryAsync(() => HearOnceAsync(who, said, othersWait, cancellation));
 
-    private async Task<Answer> HearOnceAsync(Correspondent who, Utterance said, CancellationToken cancellation)
+    private async Task<Answer?> HearOnceAsync(Correspondent who, Utterance said, bool othersWait, CancellationToken cancellation)
     {
         await using var session = store.LightweightSession();
         var (conversation, version) = await LoadAsync(session, who, cancellation);
         var changes = new StreamChanges(session);
         var (request, known) = await LoadRequestAsync(changes, conversation.RequestId, cancellation);
 
+        var turn = Conversation.Decide(conversation, known is null ? null : DraftOf(known), said, who.CanPin);
+        // Where a life may be in danger, nothing waits: neither for what the person said before, nor for others.
+        if (othersWait && turn.Draft is not { Urgency: Urgency.LifeThreatening })
+            return null;
+
         // A number answers what was asked last: a question of this conversation, or an offer that was told after it.
         if (desk is not null && !said.IsPassive && said.Text is { } text && !conversation.Keys.Contains(said.Key) && Understanding.OfferAnswerOf(text) is { } answer
             && await desk.AnswerAsync(who, answer, said.Key, known is not null && conversation.Asked != Asked.Nothing ? conversation.AnsweredAt : null, cancellation) is { } told)
             return Replies.Write(told, conversation.Language, who.IsSpokenWith);
 
-        var turn = Conversation.Decide(conversation, known is null ? null : DraftOf(known), said, who.CanPin);
+        if (turn.Deed is Deed.Begin or Deed.Extend && admission.Sheds(turn.Draft!.Urgency))
+            return null;
         RequestId? about = conversation.RequestId;
         switch (turn.Deed)
         {

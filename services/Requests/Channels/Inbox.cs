@@ -5,15 +5,17 @@ using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Requests.Channels;
 
-/// <summary>What becomes of a message.</summary>
-public delegate Task<Answer> Hearing(Correspondent who, Utterance said, CancellationToken cancellation);
+/// <summary>What becomes of a message; null when it has to wait.</summary>
+/// <param name="othersWait">Earlier messages of the same person wait.</param>
+public delegate Task<Answer?> Hearing(Correspondent who, Utterance said, bool othersWait, CancellationToken cancellation);
 
 /// <summary>Brings a person an answer that could not be given at once.</summary>
 public delegate Task Telling(Correspondent who, string messageKey, Answer answer, CancellationToken cancellation);
 
 /// <summary>
 /// Where every front end brings its messages. Takes one in within the front end's patience: into the log, or, when that does not
-/// answer in time, into the spool, from which it goes into the log as soon as the database is back, in order; then the answer is sent.
+/// answer in time or needs are shed, into the spool, from which it goes into the log as soon as it can, each person's in order, and
+/// those of danger of life first; then the answer is sent.
 /// </summary>
 public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguration configuration, TimeProvider time, ILogger<Inbox> logger) : BackgroundService
 {
@@ -31,6 +33,9 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
     private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
     private const int MaxTries = 5;
 
+    /// <summary>The log has not answered, and nothing has been heard by it since: nobody waits for it in vain.</summary>
+    private volatile bool _isAway;
+
     private static readonly Meter Meter = new("Huzhu.Requests");
     private static readonly Counter<long> Heard = Meter.CreateCounter<long>("huzhu.requests.channels.messages", description: "Messages of front ends, by front end and how they were taken in");
 
@@ -44,18 +49,20 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
             Count(who, "nothing");
             return Told(who, said, Reply.TooMany);
         }
-        // What waits goes first.
-        if (spool.Count == 0)
+        if (!_isAway)
         {
             try
             {
                 // It may still be committed after nobody waits for it any more; then the spooled message is known as a repeat.
-                var answer = await hear(who, said, CancellationToken.None).WaitAsync(_patience, time);
-                Count(who, "log");
-                return answer;
+                if (await hear(who, said, spool.HoldsFrom(who), CancellationToken.None).WaitAsync(_patience, time) is { } answer)
+                {
+                    Count(who, "log");
+                    return answer;
+                }
             }
             catch (Exception exception)
             {
+                _isAway = Messaging.IsServerAway(exception);
                 logger.LogWarning("A message is spooled, because the log did not take it: {Reason}", exception.GetType().Name);
                 if (!Messaging.IsServerAway(exception))
                     logger.LogError(exception, "A message could not be taken in");
@@ -72,7 +79,12 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
         base.Dispose();
     }
 
-    private static Answer Told(Correspondent who, Utterance said, Reply reply) => new(said.IsPassive ? null : Replies.Of(reply, who.Language, who.IsSpokenWith), reply, who.Language);
+    /// <summary>In the language of what was said: the conversation's own is in the log.</summary>
+    private static Answer Told(Correspondent who, Utterance said, Reply reply)
+    {
+        var language = said.Text is { } text ? Understanding.Of(text).Language ?? who.Language : who.Language;
+        return new Answer(said.IsPassive ? null : Replies.Of(reply, language, who.IsSpokenWith), reply, language);
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -94,10 +106,16 @@ public sealed class Inbox(Hearing hear, Telling tell, Spool spool, IConfiguratio
             try
             {
                 using var limit = new CancellationTokenSource(SpooledPatience);
-                var answer = await hear(entry.Who, entry.Said, limit.Token);
+                var answer = await hear(entry.Who, entry.Said, false, limit.Token);
+                _isAway = false;
+                if (answer is null)
+                {
+                    await Task.Delay(Pause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    continue;
+                }
                 // Whoever wrote several times is told where that has led, once.
-                var isLast = !spool.HasMoreFrom(entry.Who);
                 spool.Remove(entry);
+                var isLast = !spool.HoldsFrom(entry.Who);
                 tries = 0;
                 if (isLast && answer.Text is not null)
                     await TellAsync(entry, answer);

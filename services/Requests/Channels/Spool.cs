@@ -1,12 +1,13 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Huzhu.Contracts;
 using Huzhu.Requests.Intake;
 using Huzhu.ServiceDefaults;
 
 namespace Huzhu.Requests.Channels;
 
 /// <summary>
-/// Messages that could not be taken in because the database was away: encrypted, one line each, on the disk before the front
+/// Messages that could not be taken in because the database was away, or needs were shed: encrypted, one line each, on the disk before the front
 /// end is told that they are safe. Every process writes a file of its own, and takes over one that a process left behind.
 /// </summary>
 public sealed class Spool : IForgetsPeople, IDisposable
@@ -21,7 +22,8 @@ public sealed class Spool : IForgetsPeople, IDisposable
     private readonly string _folder;
     private readonly byte[][] _keys;
     private readonly Lock _lock = new();
-    private readonly Queue<Entry> _waiting = new();
+    /// <summary>What is said to be danger of life goes before all else.</summary>
+    private readonly Queue<Entry>[] _lanes = [new(), new()];
     private FileStream? _file;
 
     /// <summary>One message and who it is from.</summary>
@@ -38,7 +40,7 @@ public sealed class Spool : IForgetsPeople, IDisposable
         get
         {
             lock (_lock)
-                return _waiting.Count;
+                return _lanes.Sum(lane => lane.Count);
         }
     }
 
@@ -53,34 +55,34 @@ public sealed class Spool : IForgetsPeople, IDisposable
             if (_file.Length + line.Length > MaxBytes)
                 throw new IOException("The spool is full.");
             Write(_file, line);
-            _waiting.Enqueue(entry);
+            LaneOf(entry).Enqueue(entry);
         }
     }
 
-    /// <summary>The oldest message that waits.</summary>
+    /// <summary>The message that is next.</summary>
     public Entry? Peek()
     {
         lock (_lock)
-            return _waiting.TryPeek(out var entry) ? entry : null;
+            return Array.Find(_lanes, lane => lane.Count > 0)?.Peek();
     }
 
-    /// <summary>Whether another message of the same person waits behind the oldest.</summary>
-    public bool HasMoreFrom(Correspondent who)
+    /// <summary>Whether messages of this person wait.</summary>
+    public bool HoldsFrom(Correspondent who)
     {
         lock (_lock)
-            return _waiting.Skip(1).Any(entry => entry.Who.ConversationId == who.ConversationId);
+            return _lanes.Any(lane => lane.Any(entry => entry.Who.Ref == who.Ref && entry.Who.Source == who.Source));
     }
 
-    /// <summary>Forgets the oldest message: it has been taken in. When it was the last, the file is emptied.</summary>
+    /// <summary>Forgets the message that was next: it has been taken in. When it was the last, the file is emptied.</summary>
     public void Remove(Entry entry)
     {
         lock (_lock)
         {
             // Its person may have been erased meanwhile.
-            if (!_waiting.TryPeek(out var oldest) || oldest != entry)
+            if (!LaneOf(entry).TryPeek(out var next) || next != entry)
                 return;
-            _waiting.Dequeue();
-            if (_waiting.Count > 0)
+            LaneOf(entry).Dequeue();
+            if (Count > 0)
                 return;
             _file!.SetLength(0);
             _file.Flush(flushToDisk: true);
@@ -93,11 +95,11 @@ public sealed class Spool : IForgetsPeople, IDisposable
         bool IsTheirs(Entry entry) => CallForHelp.PersonOf(entry.Who.Source, entry.Who.Ref).Value == person;
         lock (_lock)
         {
-            if (_file is not null && _waiting.Any(IsTheirs))
+            if (_file is not null && _lanes.Any(lane => lane.Any(IsTheirs)))
             {
-                var others = _waiting.Where(entry => !IsTheirs(entry)).ToList();
-                _waiting.Clear();
-                others.ForEach(_waiting.Enqueue);
+                var others = _lanes.SelectMany(lane => lane).Where(entry => !IsTheirs(entry)).ToList();
+                Array.ForEach(_lanes, lane => lane.Clear());
+                others.ForEach(entry => LaneOf(entry).Enqueue(entry));
                 Rewrite(_file, others);
             }
             var aside = Path.Combine(_folder, SetAsideName);
@@ -111,6 +113,8 @@ public sealed class Spool : IForgetsPeople, IDisposable
         }
         return Task.CompletedTask;
     }
+
+    private Queue<Entry> LaneOf(Entry entry) => _lanes[entry.Said.Text is { } text && Understanding.Of(text).Urgency is Urgency.LifeThreatening ? 0 : 1];
 
     private void Rewrite(FileStream file, IEnumerable<Entry> entries)
     {
@@ -161,7 +165,7 @@ public sealed class Spool : IForgetsPeople, IDisposable
         {
             if (_file is null)
                 return;
-            var (name, isEmpty) = (_file.Name, _waiting.Count == 0);
+            var (name, isEmpty) = (_file.Name, Count == 0);
             _file.Dispose();
             if (isEmpty)
                 File.Delete(name);

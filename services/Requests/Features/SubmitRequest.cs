@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Huzhu.Contracts;
 using Huzhu.Deciding;
 using Huzhu.Requests.Domain;
@@ -24,22 +25,28 @@ public static class SubmitRequest
         .ProducesProblem(400).ProducesProblem(409).ProducesProblem(422).ProducesProblem(503);
 
     private static async Task<IResult> HandleAsync([FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, IntakeForm form,
-        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, RequestLinks own, TimeProvider time)
+        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, RequestLinks own, AdmissionControl admission, TimeProvider time)
     {
         if (!TryReadKey(idempotencyKey, out var key, out var problem))
             return problem;
         var (call, errors) = IntakeCheck.Run(form, time.GetUtcNow());
         if (call is null)
             return Problems.Invalid(errors);
-
         var keyHashes = fingerprints.OfIdempotencyKey(http.User.Subject(), key);
         var first = Convert.ToBase64String(keyHashes[0]);
         if (!InProgress.TryAdd(first, 0))
             return Problems.Of(StatusCodes.Status409Conflict, "idempotency-key-in-progress", "The first request with this Idempotency-Key is still being worked on.");
         try
         {
+            // Whoever repeats a call that was taken in before hears so.
+            if (admission.Sheds(call.Urgency) && !await submissions.KnowsAsync(keyHashes, http.RequestAborted))
+            {
+                admission.Refuse(http, call.Urgency, call.Channel);
+                return Problems.Of(StatusCodes.Status503ServiceUnavailable, "shedding",
+                    "More people call than can be helped at once, so for now only those in danger of life are taken in. Nothing of this call was kept: send it again, with the same Idempotency-Key, after the time that Retry-After says.");
+            }
             var submission = new Submission(call, keyHashes, http.User.Subject(), Cause.Current());
-            if (submissions.TryAdd(submission) is not { } committed)
+            if (submissions.TryTake(submission) is not { } committed)
                 return Busy(http);
             var outcome = await committed;
             return outcome.Refusal is { } refusal
@@ -102,18 +109,28 @@ public sealed record SubmissionAnswer(
 public sealed record SubmittedNeed(NeedId NeedId, string Kind, NeedState State, NeedId? DuplicateOf);
 
 /// <summary>One checked call on its way into the log.</summary>
-public sealed record Submission(CallForHelp Call, IReadOnlyList<byte[]> KeyHashes, string By, Cause Cause);
+public sealed record Submission(CallForHelp Call, IReadOnlyList<byte[]> KeyHashes, string By, Cause Cause)
+{
+    public long CameAt { get; } = Stopwatch.GetTimestamp();
+}
 
 /// <summary>Either what was taken in, now or the first time, or why not.</summary>
 public readonly record struct SubmissionOutcome(RequestSubmitted? Taken, Refusal? Refusal);
 
 /// <summary>Commits submissions, as many as wait, in one transaction.</summary>
 public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database, PersonalDataVault vault, Fingerprints fingerprints,
-    SubDistrictMap districts, TimeProvider time, ILogger<Submissions> logger)
+    SubDistrictMap districts, AdmissionControl admission, TimeProvider time, ILogger<Submissions> logger)
     : GroupCommit<Submission, SubmissionOutcome>(Capacity, PageSize, logger)
 {
     private const int Capacity = 2_000;
     private const int PageSize = 200;
+    private const int KeptForDangerOfLife = 500;
+
+    /// <summary>Queues a call and waits for its commit; null when the queue is full, in which those in danger of life find a place last of all.</summary>
+    public Task<SubmissionOutcome>? TryTake(Submission submission) => TryAdd(submission, submission.Call.Urgency is Urgency.LifeThreatening ? 0 : KeptForDangerOfLife);
+
+    /// <summary>Whether a submission with one of these hashes of its idempotency key is in the log.</summary>
+    public async Task<bool> KnowsAsync(IReadOnlyList<byte[]> keyHashes, CancellationToken cancellation) => (await IdempotencyKeys.FindAsync(database, keyHashes, cancellation)).Count > 0;
 
     protected override async Task<IReadOnlyList<SubmissionOutcome>> CommitAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
     {
@@ -134,6 +151,7 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         // A page of repetitions has nothing to commit.
         if (changes.Queue() || session.PendingChanges.Operations().Any())
             await session.SaveChangesAsync(cancellation);
+        admission.Note(items.Min(item => Stopwatch.GetElapsedTime(item.CameAt)));
         return outcomes;
     }
 

@@ -18,8 +18,11 @@ public abstract class GroupCommit<TItem, TAnswer>(int capacity, int pageSize, IL
     private readonly Channel<Queued> _queue = Channel.CreateBounded<Queued>(new BoundedChannelOptions(capacity) { SingleReader = true });
 
     /// <summary>Queues an item and waits for its commit; null when the queue is full.</summary>
-    public Task<TAnswer>? TryAdd(TItem item)
+    /// <param name="keepFree">So many places are left to others.</param>
+    public Task<TAnswer>? TryAdd(TItem item, int keepFree = 0)
     {
+        if (_queue.Reader.Count >= capacity - keepFree)
+            return null;
         var queued = new Queued(item, new TaskCompletionSource<TAnswer>(TaskCreationOptions.RunContinuationsAsynchronously));
         return _queue.Writer.TryWrite(queued) ? queued.Answer.Task : null;
     }

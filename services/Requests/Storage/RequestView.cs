@@ -1,4 +1,5 @@
 using Huzhu.Contracts;
+using Huzhu.Contracts.Matching.V1;
 using Huzhu.Requests.Domain;
 using Huzhu.ServiceDefaults;
 using JasperFx.Events;
@@ -24,6 +25,12 @@ public sealed class RequestView
     /// <summary>Whether the person's next intake must know of this request: a need is under way, or there was a concern.</summary>
     public bool Matters { get; init; }
 
+    /// <summary>Nobody has been asked for one of its needs, because so much is on its way before it: Matching has said nothing yet, or cannot have offers told.</summary>
+    public bool Unasked { get; init; }
+
+    /// <summary>SQL: <see cref="Unasked"/>.</summary>
+    public const string IsUnasked = "data ->> 'unasked' = 'true'";
+
     public static RequestView After(RequestView? view, RequestEvent happened)
     {
         var state = Request.Evolve(view?.State ?? RequestState.Initial, happened);
@@ -37,6 +44,7 @@ public sealed class RequestView
             SubmittedAt = state.SubmittedAt,
             UpdatedAt = view?.UpdatedAt > happened.At ? view.UpdatedAt : happened.At,
             Matters = state.Concerned.Count > 0 || state.Needs.Any(need => need.IsUnderWay),
+            Unasked = state.Needs.Any(need => need is { State: NeedState.Open or NeedState.Reopened } or { State: NeedState.Waiting, Reason: NeedStateChanged.TellingIsBehind }),
         };
     }
 
@@ -49,6 +57,7 @@ public sealed class RequestView
             // Rows of an older version have none until the next event, or until the views are rebuilt.
             .Duplicate(view => view.UpdatedAt)
             .Index([view => view.Status, view => view.SubmittedAt], index => index.Name = "request_view_status_submitted_at")
+            .Index(view => view.SubmittedAt, index => (index.Name, index.Predicate) = ("request_view_unasked", IsUnasked))
             // Few call for somebody else.
             .Index(view => view.CallerId, index => (index.Name, index.Predicate) = ("request_view_caller", RequestPeople.CalledForAnother));
         options.Projections.Add(new RequestViewProjection(), JasperFx.Events.Projections.ProjectionLifecycle.Inline);

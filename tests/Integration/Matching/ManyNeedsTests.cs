@@ -99,6 +99,51 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
     }
 
     [Fact]
+    public async Task offers_that_could_not_be_told_in_time_are_not_made_but_for_those_in_danger_of_life()
+    {
+        await using var host = await StartAsync(servers);
+        await host.ChangePolicyAsync(policy => policy["maxUntoldOffers"] = 10);
+        var group = await host.ListAsync(_town.Responder(capacity: 200));
+        // Nobody tells any of these.
+        var untold = Enumerable.Range(0, 30).Select(_ => _town.Need(Urgency.Routine)).ToList();
+        await Task.WhenAll(untold.Select(host.SubmitAsync));
+        await EventuallyAsync(async () => await host.CountAsync("select count(*) from huzhu.needs where state is not null") == 30, "30 needs to be settled");
+        async Task<Need> WaitingAsync(Urgency urgency)
+        {
+            // What has been made must have been seen first; each one more that is made brings it nearer.
+            for (var tries = 0; tries < 600; tries++)
+            {
+                var need = await host.SubmitAsync(_town.Need(urgency));
+                var match = await host.EventuallyAsync(need.NeedId, match => (string)match["state"]! is "offered" or "waiting", "settled");
+                if ((string)match["state"]! == "waiting")
+                    return need;
+                await Task.Delay(50);
+            }
+            throw new Xunit.Sdk.XunitException("Nobody ever waits because telling is behind.");
+        }
+        var (routine, health) = (await WaitingAsync(Urgency.Routine), await WaitingAsync(Urgency.Health));
+        var (_, backlog) = await host.SendAsync(HttpMethod.Get, "/v1/backlog?pageSize=200");
+        Assert.All(backlog!["items"]!.AsArray(), item => Assert.Equal("telling-is-behind", (string)item!["reason"]!));
+        Assert.Contains("more offers are made than responders can be told of", (await host.SendAsync(HttpMethod.Get, $"/v1/matches/{routine.NeedId}/explanation")).Body!.ToJsonString());
+
+        var danger = await host.SubmitAsync(_town.Need(Urgency.LifeThreatening));
+        await host.EventuallyAsync(danger.NeedId, "offered");
+
+        // Telling gets on, and whoever waits for nothing else is offered by itself.
+        var told = new HashSet<OfferId>();
+        await EventuallyAsync(async () =>
+        {
+            foreach (var offer in host.Heard.Offers.Where(offer => told.Add(offer.OfferId)))
+                await host.SayAsync(new Huzhu.Contracts.Notifications.V1.OfferDelivered(offer.OfferId, offer.NeedId, offer.ResponderId, "file", DateTimeOffset.UtcNow));
+            return await host.CountAsync("select count(*) from huzhu.needs where backlog is not null") == 0;
+        }, "the backlog to be offered");
+        foreach (var need in new[] { routine, health })
+            await host.EventuallyAsync(need.NeedId, "offered");
+        Assert.Equal(await host.CountAsync("select count(*) from huzhu.needs"), (int)(await host.ResponderAsync(group))!["held"]!);
+        await host.CheckLogAsync();
+    }
+
+    [Fact]
     public async Task a_policy_can_have_every_need_get_the_nearest_at_a_closure_too()
     {
         await using var host = await StartAsync(servers);

@@ -25,7 +25,7 @@ public sealed class RequestsCollection : ICollectionFixture<RequestsFixture>
 /// Two replicas of the Requests service as they run anywhere, on a database and a virtual host of their own; the test
 /// stands in for the other services: it takes what is published and says what Matching would say.
 /// </summary>
-public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
+public class RequestsFixture(Servers servers) : IAsyncLifetime
 {
     public const string QuietSource = "quiet_front_end";
 
@@ -33,6 +33,9 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
     private readonly ConcurrentQueue<(object Message, string Json)> _published = [];
     private IBusControl _bus = null!;
     private ServiceHost? _host;
+
+    /// <summary>Here Matching says what a test has it say, and to most needs it says nothing.</summary>
+    protected virtual string MostUnasked => "1000000";
 
     public string Database { get; private set; } = "";
     public string Broker { get; private set; } = "";
@@ -82,6 +85,8 @@ public sealed class RequestsFixture(Servers servers) : IAsyncLifetime
                 ["Limits__MessagesPerMinute"] = "100000",
                 // As much as ./huzhu ever says, so that there is something to look for markers in.
                 ["Logging__LogLevel__Default"] = "Information",
+                ["Admission__MostUnasked"] = MostUnasked,
+                ["Admission__LongestSubmissionSeconds"] = "3600",
                 ["Places__SubDistrictsFile"] = map,
                 // What is tested is what is answered, however slow the machine.
                 ["Channels__AnswerWithinMilliseconds"] = "15000",

@@ -10,6 +10,7 @@ public sealed class FaultFixture : HuzhuFixture
     protected override IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>
     {
         ["Limits__RequestsPerSecond"] = "5000",
+        ["Admission__LongestSubmissionSeconds"] = "3600",
     };
 }
 

@@ -1,4 +1,5 @@
 using Huzhu.Contracts;
+using NeedStateChanged = Huzhu.Contracts.Matching.V1.NeedStateChanged;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Features;
 using Xunit;
@@ -80,7 +81,7 @@ public class WordsTests
     public void every_code_has_words(string language)
     {
         var inWords = InWords.In(language)!;
-        foreach (var code in ExclusionReasons.InOrder)
+        foreach (var code in ExclusionReasons.InOrder.Append(NeedStateChanged.TellingIsBehind))
         {
             var state = Fold(Received(), new NeedWaits(Need().RequestId, code, new Dictionary<string, int>(), 1, Now));
             Assert.DoesNotMatch($"[(（]{code}", ExplanationView.Of(Need().NeedId, state, inWords).Now);

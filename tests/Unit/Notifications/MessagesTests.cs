@@ -71,6 +71,15 @@ public class MessagesTests
     }
 
     [Fact]
+    public void nobody_is_told_that_telling_is_behind()
+    {
+        Assert.Empty(Messages.Of(Given.State(NeedState.Waiting, NeedStateChanged.TellingIsBehind), Given.Cause, Given.Now));
+        Assert.Single(Messages.Of(Given.State(NeedState.Waiting, "full"), Given.Cause, Given.Now));
+        // By then it is the centre's people who look for help.
+        Assert.Single(Messages.Of(Given.State(NeedState.Escalated, NeedStateChanged.TellingIsBehind), Given.Cause, Given.Now));
+    }
+
+    [Fact]
     public void one_cause_has_one_id_for_each_audience_and_it_never_changes()
     {
         Assert.Equal("b3b63c6d-5696-5870-b15d-2ea9a38a4380", NotificationLog.IdOf(Given.Cause, Audience.Responder).ToString());

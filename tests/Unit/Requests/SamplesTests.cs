@@ -35,6 +35,8 @@ public class SamplesTests
         new NeedReopened(Given.Need, [], "other", Given.Words, "local-intake", At),
         new ConcernRaised(Given.Need, Given.Helper, "unsafe", null, "local-intake", At),
         new UpdateReceived("desk/42", Wish.NoLongerWanted, Given.Words, "open311.w.desk", At),
+        new SheddingBegan(new AdmissionSigns(2001, 0.25), new AdmissionSigns(2000, 1), At),
+        new SheddingEnded(new AdmissionSigns(900, 0), new AdmissionSigns(2000, 1), At),
         new TurnTaken("5832509444155992350", Given.Request, Asked.Confirmation, Reply.Confirm, Language.Zh, At),
     }.ToDictionary(stored => stored.GetType().Name);
 
@@ -55,7 +57,7 @@ public class SamplesTests
 
     internal static SystemTextJsonSerializer Serializer { get; } = EventStore.CreateSerializer();
 
-    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<RequestEvent>().Concat(EventStore.EventsOf<ConversationEvent>()).Select(type => type.Name));
+    public static TheoryData<string> EveryStoredEvent => new(EventStore.EventsOf<RequestEvent>().Concat(EventStore.EventsOf<ConversationEvent>()).Concat(EventStore.EventsOf<AdmissionEvent>()).Select(type => type.Name));
 
     public static TheoryData<string> EveryPublishedContract => new(typeof(V1.NeedSubmitted).Assembly.GetExportedTypes()
         .Where(type => type.Namespace == typeof(V1.NeedSubmitted).Namespace && type != typeof(V1.Need)).Select(type => type.Name));

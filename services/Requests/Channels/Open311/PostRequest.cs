@@ -44,7 +44,7 @@ public static class PostRequest
     public static void Map(IEndpointRouteBuilder resources) => GeoReport.Map(resources, "POST", "requests", HandleAsync);
 
     private static async Task<IResult> HandleAsync(HttpContext http, Jurisdictions jurisdictions, Submissions submissions, Fingerprints fingerprints,
-        SourceChannels channels, IDocumentStore store, TimeProvider time, CancellationToken cancellation)
+        SourceChannels channels, AdmissionControl admission, IDocumentStore store, TimeProvider time, CancellationToken cancellation)
     {
         var (call, refused) = await GeoReport.AdmitAsync(http, jurisdictions, Scope.Submit);
         if (call is null)
@@ -66,8 +66,13 @@ public static class PostRequest
                 return await IsRepeatAsync(known, help, fingerprints, cancellation)
                     ? Taken(http, call, help.RequestId, known.IsPartial)
                     : GeoReport.Error(http, 400, $"attribute[{ExternalId}] was used for another request; use another one.");
+            if (admission.Sheds(help.Urgency))
+            {
+                admission.Refuse(http, help.Urgency, help.Channel);
+                return GeoReport.Error(http, 503, "More people call than can be helped at once, so for now only those in danger of life are taken in; send it again after the time that Retry-After says.");
+            }
             var submission = new Submission(help, fingerprints.OfIdempotencyKey(call.By, help.ExternalId), call.By, Cause.Current());
-            if (submissions.TryAdd(submission) is not { } committed)
+            if (submissions.TryTake(submission) is not { } committed)
                 return GeoReport.Busy(http);
             var outcome = await committed;
             if (outcome.Taken is { } taken)

@@ -16,7 +16,7 @@ public sealed class InboxTests : IDisposable
     private readonly FakeTimeProvider _time = new();
     private readonly ConcurrentQueue<string> _heard = [];
     private readonly ConcurrentQueue<(string Ref, string Key, string? Text)> _told = [];
-    private volatile bool _isAway;
+    private volatile bool _isAway, _sheds;
     private readonly Spool _spool;
 
     public InboxTests() => _spool = new Spool(Settings(), new SpoolTests.Environment());
@@ -36,12 +36,15 @@ public sealed class InboxTests : IDisposable
 
     private Inbox Open(Hearing hear, Telling? tell = null) => new(hear, tell ?? TellAsync, _spool, Settings(), _time, NullLogger<Inbox>.Instance);
 
-    private Task<Answer> HearAsync(Correspondent who, Utterance said, CancellationToken cancellation)
+    private Task<Answer?> HearAsync(Correspondent who, Utterance said, bool othersWait, CancellationToken cancellation)
     {
         if (_isAway)
             throw new HttpRequestException("away");
+        // As a conversation does while needs are shed.
+        if (said.Text != "救命" && (othersWait || _sheds))
+            return Task.FromResult<Answer?>(null);
         _heard.Enqueue(said.Key);
-        return Task.FromResult(new Answer($"heard {said.Key}", Reply.Confirm, Language.En));
+        return Task.FromResult<Answer?>(new Answer($"heard {said.Key}", Reply.Confirm, Language.En));
     }
 
     private Task TellAsync(Correspondent who, string key, Answer answer, CancellationToken cancellation)
@@ -52,12 +55,12 @@ public sealed class InboxTests : IDisposable
 
     private static Correspondent Who(string name, string channel = "wechat") => new($"{channel}-main", channel, name, null, new ContactChannel(channel, $"main/{name}"), true, Language.En);
 
-    private static Utterance Said(string key) => new(key, "food", null, null, false, Given.Now);
+    private static Utterance Said(string key, string text = "food") => new(key, text, null, null, false, Given.Now);
 
     [Fact]
     public async Task a_message_that_the_log_does_not_take_in_time_is_on_the_disk_when_the_front_end_is_answered()
     {
-        using var inbox = Open((_, _, _) => new TaskCompletionSource<Answer>().Task);
+        using var inbox = Open((_, _, _, _) => new TaskCompletionSource<Answer?>().Task);
         var taking = inbox.TakeAsync(Who("a"), Said("1"));
         _time.Advance(Patience - TimeSpan.FromMilliseconds(1));
         Assert.False(taking.IsCompleted);
@@ -87,6 +90,45 @@ public sealed class InboxTests : IDisposable
         Assert.Equal(["1", "2", "1", "3", "4"], _heard);
         // A call is over, and is not answered by another.
         Assert.Equal([("b", "2", "heard 2"), ("a", "3", "heard 3")], _told);
+    }
+
+    [Fact]
+    public async Task while_needs_are_shed_messages_wait_on_the_disk_and_danger_of_life_waits_for_none_of_them()
+    {
+        _sheds = true;
+        using var inbox = Open(HearAsync);
+        await inbox.StartAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(Reply.Later, (await inbox.TakeAsync(Who("a"), Said("1"))).Reply);
+        Assert.Equal(Reply.Later, (await inbox.TakeAsync(Who("b"), Said("2"))).Reply);
+        Assert.Equal("heard 3", (await inbox.TakeAsync(Who("a"), Said("3", "救命"))).Text);
+        Assert.Equal(2, _spool.Count);
+
+        // What the database being away has put there of danger of life goes out before them.
+        _isAway = true;
+        Assert.Equal(Reply.Later, (await inbox.TakeAsync(Who("c"), Said("4", "救命"))).Reply);
+        _isAway = false;
+        while (_spool.Count > 2)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.Equal(["3", "4"], _heard);
+
+        _sheds = false;
+        while (_spool.Count > 0)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        await inbox.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(["3", "4", "1", "2"], _heard);
+        Assert.Equal([("c", "4"), ("a", "1"), ("b", "2")], _told.Select(told => (told.Ref, told.Key)));
+    }
+
+    [Fact]
+    public async Task whoever_has_messages_waiting_is_heard_after_them_and_others_at_once()
+    {
+        _isAway = true;
+        using var inbox = Open(HearAsync);
+        await inbox.TakeAsync(Who("a"), Said("1"));
+        _isAway = false;
+        using var next = Open(HearAsync);
+        Assert.Equal(Reply.Later, (await next.TakeAsync(Who("a"), Said("2"))).Reply);
+        Assert.Equal("heard 3", (await next.TakeAsync(Who("b"), Said("3"))).Text);
     }
 
     [Fact]
