@@ -1,9 +1,9 @@
 using Huzhu.Contracts;
-using NeedStateChanged = Huzhu.Contracts.Matching.V1.NeedStateChanged;
 using Huzhu.Matching.Domain;
 using Huzhu.Matching.Features;
 using Xunit;
 using static Huzhu.Tests.Unit.Matching.Make;
+using NeedStateChanged = Huzhu.Contracts.Matching.V1.NeedStateChanged;
 
 namespace Huzhu.Tests.Unit.Matching;
 
