@@ -64,7 +64,7 @@ public sealed class ReadingTests(RequestsFixture requests)
         string[] paths = ["/v1/requests", "/v1/requests/{id}", "/v1/requests/{id}/cancel", "/v1/requests/{id}/confirm", "/v1/requests/{id}/dispute",
             "/v1/requests/{id}/reopen", "/v1/requests/{id}/concern", "/v1/requests/{id}/contact", "/v1/requests/{id}/visit",
             "/v1/requests/{id}/release-hold", "/v1/requests/{id}/own", "/v1/requests/of-caller",
-            "/v1/people/{id}", "/v1/retention",
+            "/v1/people/{id}", "/v1/retention", "/v1/admission",
             "/channels/wechat/{account}", "/channels/hotline/{account}/sms", "/channels/hotline/{account}/voice", "/channels/hotline/{account}/calls"];
         Assert.Equal(paths.Order(StringComparer.Ordinal), description!["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
     }
