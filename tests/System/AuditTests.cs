@@ -44,7 +44,9 @@ public sealed class AuditTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixtur
                 (var exitCode, output) = await AuditAsync("timeline", id, "--json");
                 Assert.True(exitCode == ExitCodes.Ok, output);
                 var seen = JsonNode.Parse(output)!.AsArray();
-                return (seen.Any(entry => (string)entry!["service"]! == "notifications"), seen);
+                // What the coordinator caused may be told first: wait for what the call itself has led to.
+                var call = seen.SingleOrDefault(entry => (string)entry!["event"]!["type"]! == "request_submitted")?["trace"];
+                return (seen.Any(entry => (string)entry!["service"]! == "notifications" && (string?)entry["trace"] == (string?)call), seen);
             })).AsArray();
             var types = entries.Select(entry => $"{entry!["service"]} {entry["event"]!["type"]}").ToList();
             Assert.Contains("requests request_submitted", types);
