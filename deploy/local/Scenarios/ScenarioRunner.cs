@@ -378,7 +378,7 @@ public sealed class ScenarioRunner
         console.Write(table);
         Console.WriteLine($"When they closed, providers held {report.Fallback.HeldAtClosure:N0} needs: {report.Fallback.Rematched:N0} went to somebody else, "
             + $"{report.Fallback.Escalated:N0} to the backlog{(report.Fallback.SecondsToRematchAll is { } seconds ? $", all within {seconds:0.0} s" : "")}.");
-        Console.WriteLine($"Of {report.Needs.Submitted:N0} needs {report.Needs.Fulfilled:N0} were fulfilled, {report.Needs.Waiting + report.Needs.Escalated:N0} wait, {report.Needs.Cancelled:N0} were cancelled, {report.Needs.Other:N0} are something else.");
+        Console.WriteLine($"Of {report.Needs.Submitted:N0} needs {report.Needs.Fulfilled:N0} were fulfilled, {report.Needs.Waiting + report.Needs.Escalated:N0} wait, {report.Needs.Cancelled:N0} were cancelled, {report.Needs.Other:N0} repeat an earlier call or are on hold for safety.");
         foreach (var broken in report.Invariants.Where(invariant => !invariant.Holds))
         {
             Console.WriteLine($"BROKEN: {broken.Meaning} ({broken.ViolationCount} of {broken.Checked})");
