@@ -57,7 +57,7 @@ public sealed class RelayTests(Servers servers)
         await Task.WhenAll(appends);
 
         await Received.UntilAsync(() => service.Received.Messages.Select(message => message.Stream).Distinct().Count() >= committed.Count,
-            "every committed event is published");
+            "every committed event is published", seconds: 90);
         TestContext.Current.TestOutputHelper?.WriteLine($"{committed.Count} committed, each published.");
         Assert.Equal(committed.Order(), service.Received.Messages.Select(message => message.Stream).Distinct().Order());
     }
