@@ -101,6 +101,9 @@ public static class EventStore
     public static IReadOnlyList<Type> EventsOf<T>() =>
         [.. typeof(T).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(T)))];
 
+    /// <summary>What the store calls events of this type: the record's name in snake case.</summary>
+    public static string NameOf(Type eventType) => JsonNamingPolicy.SnakeCaseLower.ConvertName(eventType.Name);
+
     /// <summary>
     /// Marks the events of an append with what caused them, so that a trace goes on from the log and an auditor can
     /// follow causes across services.

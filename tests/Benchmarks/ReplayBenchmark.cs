@@ -26,9 +26,10 @@ static class ReplayBenchmark
 
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var events = ValueOf("--events") is { } text && long.TryParse(text, out var asked) ? asked : 5_000_000;
-        var only = ValueOf("--only");
-        string? ValueOf(string option) => Array.IndexOf(arguments, option) is var at and >= 0 && at + 1 < arguments.Length ? arguments[at + 1] : null;
+        var events = Machine.Number(arguments, "--events", 5_000_000);
+        var only = Array.IndexOf(arguments, "--only") is var at and >= 0 ? arguments.ElementAtOrDefault(at + 1) ?? "" : null;
+        if (only is not (null or "fold" or "recheck" or "seal" or "verify"))
+            throw new ArgumentException("--only takes fold, recheck, seal or verify.");
         var repository = Repository.Find();
         await using var run = await RunFolder.CreateAsync(repository, "bench");
         await using var server = await PostgresServer.StartAsync(await Provisioning.FindPostgresAsync(repository, Narrator.ToError(), default), run, default);

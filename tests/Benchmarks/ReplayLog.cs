@@ -172,7 +172,7 @@ sealed class ReplayLog
         _rows.Write(stream, NpgsqlDbType.Uuid);
         _rows.Write(version, NpgsqlDbType.Bigint);
         _rows.Write(data, NpgsqlDbType.Jsonb);
-        _rows.Write(JsonNamingPolicy.SnakeCaseLower.ConvertName(change.GetType().Name), NpgsqlDbType.Varchar);
+        _rows.Write(EventStore.NameOf(change.GetType()), NpgsqlDbType.Varchar);
         _rows.Write(_now, NpgsqlDbType.TimestampTz);
         _rows.Write("*DEFAULT*", NpgsqlDbType.Varchar);
         _rows.Write($"{change.GetType().FullName}, {change.GetType().Assembly.GetName().Name}", NpgsqlDbType.Varchar);

@@ -54,7 +54,7 @@ static class Audit
         if (arguments is [] or ["check-proof" or "key" or "--help" or "-h", ..] || arguments.Contains("--help"))
             return await StartAsync(repository, run, "", new Dictionary<string, string>(), arguments, cancellation);
 
-        var up = RunFolder.Existing(repository).FirstOrDefault(other => other.Kind == Up.Kind && other.IsLive);
+        var up = Up.Running(repository);
         if (up is not null && LocalDescription.Read(repository) is { } description)
             return await StartAsync(repository, run, up.Id, description.Databases, arguments, cancellation, description);
         if (arguments is ["erase", ..])

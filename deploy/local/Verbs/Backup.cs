@@ -34,7 +34,7 @@ static class Backup
     {
         var repository = Repository.Find();
         var narrator = Narrator.ToOutput();
-        var up = RunFolder.Existing(repository).FirstOrDefault(run => run.Kind == Up.Kind && run.IsLive);
+        var up = Up.Running(repository);
         if (up is null || LocalDescription.Read(repository) is not { } description)
             throw new MissingRequirementException("Nothing is up whose databases could be copied: ./huzhu up --detach starts the services.");
         var connectionString = description.Databases.Values.First();

@@ -38,8 +38,7 @@ static class Status
     static async Task<int> WatchAsync(CancellationToken cancellation)
     {
         var repository = Repository.Find();
-        var runs = RunFolder.Existing(repository).Any(run => run.Kind == Up.Kind && run.IsLive);
-        if (!runs || LocalDescription.Read(repository) is not { } description || !description.Services.TryGetValue("matching", out var matching) || !description.Tokens.TryGetValue("operator", out var token))
+        if (Up.Running(repository) is null || LocalDescription.Read(repository) is not { } description || !description.Services.TryGetValue("matching", out var matching) || !description.Tokens.TryGetValue("operator", out var token))
             return await RunAsync(json: false, cancellation);
         using var http = new HttpClient { BaseAddress = new Uri(matching), Timeout = TimeSpan.FromSeconds(10) };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -60,7 +59,7 @@ static class Status
                     // A moment's silence is shown, and an end of it too.
                     IRenderable picture = await ReadAsync(http, cancellation) is { } board ? BoardPicture.Of(board) : new Text("Matching does not answer.", new Style(Color.Yellow));
                     context.UpdateTarget(picture);
-                    answers = RunFolder.Existing(repository).Any(run => run.Kind == Up.Kind && run.IsLive);
+                    answers = Up.Running(repository) is not null;
                 }
             });
         }
@@ -90,7 +89,7 @@ static class Status
     static async Task<int> RunAsync(bool json, CancellationToken cancellation)
     {
         var repository = Repository.Find();
-        var run = RunFolder.Existing(repository).FirstOrDefault(run => run.Kind == Up.Kind && run.IsLive);
+        var run = Up.Running(repository);
         var description = run is null ? null : LocalDescription.Read(repository);
         var lines = run is null ? [] : await Task.WhenAll(
             // A service that was started again is listed twice; the last line is the living one.

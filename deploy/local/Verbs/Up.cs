@@ -6,6 +6,9 @@ namespace Huzhu.Local.Verbs;
 static class Up
 {
     public const string Kind = "up";
+
+    /// <summary>What is up now, or null.</summary>
+    public static RunFolder? Running(Repository repository) => RunFolder.Existing(repository).FirstOrDefault(run => run.Kind == Kind && run.IsLive);
     const int MostReplicas = 8;
 
     public static Verb Command()

@@ -58,5 +58,5 @@ public static class EventTypes
         return options!;
     }
 
-    private static FrozenDictionary<string, Type> Named(IEnumerable<Type> types) => types.ToFrozenDictionary(type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.Name));
+    private static FrozenDictionary<string, Type> Named(IEnumerable<Type> types) => types.ToFrozenDictionary(EventStore.NameOf);
 }

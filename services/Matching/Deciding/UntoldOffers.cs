@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Huzhu.Matching.Domain;
 using Huzhu.ServiceDefaults;
 using Npgsql;
@@ -12,8 +11,8 @@ namespace Huzhu.Matching.Deciding;
 public sealed class UntoldOffers(NpgsqlDataSource database, long mark)
 {
     private const int LookBack = 20_000;
-    private static readonly string Made = NameOf(typeof(OfferMade));
-    private static readonly string[] Types = [Made, .. EventStore.EventsOf<OfferEnding>().Append(typeof(OfferSent)).Append(typeof(OfferAccepted)).Select(NameOf)];
+    private static readonly string Made = EventStore.NameOf(typeof(OfferMade));
+    private static readonly string[] Types = [Made, .. EventStore.EventsOf<OfferEnding>().Append(typeof(OfferSent)).Append(typeof(OfferAccepted)).Select(EventStore.NameOf)];
 
     private readonly HashSet<Guid> _untold = [];
     private long _mark = Math.Max(0, mark - LookBack);
@@ -39,6 +38,4 @@ public sealed class UntoldOffers(NpgsqlDataSource database, long mark)
         _mark = mark;
         return _untold.Count;
     }
-
-    private static string NameOf(Type type) => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.Name);
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
-using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
 using Huzhu.ServiceDefaults;
@@ -126,7 +125,7 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
             : (unasked, AdmissionState.Initial, 0);
     }
 
-    private static readonly string Began = JsonNamingPolicy.SnakeCaseLower.ConvertName(nameof(SheddingBegan));
+    private static readonly string Began = EventStore.NameOf(typeof(SheddingBegan));
 
     private static T Read<T>(IConfiguration configuration, string key, T otherwise, T most, Func<string, IFormatProvider, T> parse) where T : IComparable<T>
     {
