@@ -20,8 +20,9 @@ static class Test
             "test",
             "Builds and runs the tests.",
             """
-            Builds the tests and runs them on real servers, which they start and stop themselves. The last line is
-            the sum: "N passed, N failed", with ", N skipped" when there are any.
+            Builds the tests and runs them on real servers, which they start and stop themselves. At the end stands
+            every test that failed, once more, and in the last line the sum: "N passed, N failed", with
+            ", N skipped" when there are any.
 
               ./huzhu test                    all
               ./huzhu test unit               one suite: unit, integration or system
@@ -68,17 +69,29 @@ static class Test
             ["HUZHU_HISTORIES"] = "1000000",
             ["HUZHU_FIRST_SEED"] = $"{seed}",
         };
-        var sum = new Sum();
+        var outcomes = new List<Outcome>();
         foreach (var (suite, tests) in new[] { ("Unit", "SimulationTests."), ("System", "SystemTests.Faults."), ("Integration", "late_commits") })
-            sum += await RunSuiteAsync(repository, run, suite, tests, narrator, cancellation, environment);
-        Console.WriteLine(sum);
-        return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
+            outcomes.Add(await RunSuiteAsync(repository, run, suite, tests, narrator, cancellation, environment));
+        return Close(outcomes);
     }
 
     readonly record struct Sum(int Passed, int Failed, int Skipped)
     {
         public static Sum operator +(Sum a, Sum b) => new(a.Passed + b.Passed, a.Failed + b.Failed, a.Skipped + b.Skipped);
         public override string ToString() => $"{Passed} passed, {Failed} failed{(Skipped > 0 ? $", {Skipped} skipped" : "")}";
+    }
+
+    /// <summary>What a suite's report says: the sum, what failed and why, and what took longest.</summary>
+    sealed record Outcome(Sum Sum, IReadOnlyList<string> Failures, IReadOnlyList<string> Slowest);
+
+    /// <summary>What failed stands at the end: a suite's own output is long, and what runs the suites may keep only its tail.</summary>
+    static int Close(IReadOnlyCollection<Outcome> outcomes)
+    {
+        foreach (var failure in outcomes.SelectMany(outcome => outcome.Failures))
+            Console.WriteLine(failure);
+        var sum = outcomes.Aggregate(new Sum(), (sum, outcome) => sum + outcome.Sum);
+        Console.WriteLine(sum);
+        return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
     }
 
     static async Task<int> RunAsync(string? filter, CancellationToken cancellation)
@@ -91,20 +104,19 @@ static class Test
         if (suite is null or "System") await Builds.Services.EnsureAsync(repository, narrator, cancellation);
 
         await using var run = await RunFolder.CreateAsync(repository, "test");
-        var sum = new Sum();
+        var outcomes = new List<Outcome>();
         foreach (var each in suite is null ? Builds.Suites : [suite])
         {
             narrator.Say($"{each} tests");
-            sum += await RunSuiteAsync(repository, run, each, suite is null ? filter : null, narrator, cancellation);
+            outcomes.Add(await RunSuiteAsync(repository, run, each, suite is null ? filter : null, narrator, cancellation));
         }
 
-        if (sum.Passed + sum.Failed == 0)
+        if (outcomes.All(outcome => outcome.Sum.Passed + outcome.Sum.Failed == 0))
             Console.Error.WriteLine(filter is null ? "No test ran." : $"No test ran: no class or method is named like \"{filter}\".");
-        Console.WriteLine(sum);
-        return sum.Failed > 0 || sum.Passed == 0 ? ExitCodes.Failed : ExitCodes.Ok;
+        return Close(outcomes);
     }
 
-    static async Task<Sum> RunSuiteAsync(
+    static async Task<Outcome> RunSuiteAsync(
         Repository repository, RunFolder run, string suite, string? filter, Narrator narrator, CancellationToken cancellation,
         IReadOnlyDictionary<string, string?>? environment = null)
     {
@@ -118,27 +130,37 @@ static class Test
             .. filter is null ? Array.Empty<string>() : ["-method", $"*{filter}*"],
         ];
         var exitCode = await Foreground.RunAsync(repository, run, $"{suite} tests", repository.TestAssembly(suite), arguments, cancellation, environment);
-        var (sum, slowest) = File.Exists(results) ? Read(results) : default;
-        if (slowest?.Count > 0)
-            narrator.Say($"The slowest {suite} tests: {string.Join(", ", slowest)}");
+        var outcome = File.Exists(results) ? Read(results) : new Outcome(default, [], []);
+        if (outcome.Slowest.Count > 0)
+            narrator.Say($"The slowest {suite} tests: {string.Join(", ", outcome.Slowest)}");
 
         // A crash, or a failure outside any test such as in a fixture's clean-up, is no success because all tests were.
-        if (exitCode == 0 || sum.Failed > 0 || (filter is not null && sum == default)) return sum;
-        narrator.Say($"The {suite} tests ended with exit code {exitCode} although no test failed; that counts as one failure.");
-        return sum with { Failed = 1 };
+        if (exitCode == 0 || outcome.Sum.Failed > 0 || (filter is not null && outcome.Sum == default)) return outcome;
+        return outcome with
+        {
+            Sum = outcome.Sum with { Failed = 1 },
+            Failures = [$"FAILED {suite}: it ended with exit code {exitCode} although no test failed"],
+        };
     }
 
     // xUnit's other structured reports do not escape a control character in the name of a test.
-    static (Sum Sum, IReadOnlyList<string> Slowest) Read(string results)
+    static Outcome Read(string results)
     {
         var report = XDocument.Load(results);
         var sum = report.Descendants("assembly").Aggregate(new Sum(), (sum, assembly) =>
             sum + new Sum(Number(assembly, "passed"), Number(assembly, "failed") + Number(assembly, "errors"), Number(assembly, "skipped")));
+        var failures = report.Descendants("failure")
+            .Select(failure => $"""
+                FAILED {(string?)failure.Parent!.Attribute("name")}
+                  {Indented(failure.Element("message"))}
+                  {Indented(failure.Element("stack-trace"))}
+                """);
         var slowest = report.Descendants("test")
             .Select(test => (Name: $"{((string)test.Attribute("type")!).Split('.')[^1]}.{(string)test.Attribute("method")!}", Seconds: (double)test.Attribute("time")!))
             .Where(test => test.Seconds >= 10).OrderByDescending(test => test.Seconds).Take(5);
-        return (sum, [.. slowest.Select(test => string.Create(CultureInfo.InvariantCulture, $"{test.Name} {test.Seconds:0} s"))]);
+        return new Outcome(sum, [.. failures], [.. slowest.Select(test => string.Create(CultureInfo.InvariantCulture, $"{test.Name} {test.Seconds:0} s"))]);
 
         static int Number(XElement assembly, string name) => (int)assembly.Attribute(name)!;
+        static string Indented(XElement? text) => ((string?)text ?? "").Trim().ReplaceLineEndings("\n  ");
     }
 }

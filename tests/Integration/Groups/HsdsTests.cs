@@ -247,9 +247,9 @@ public sealed class HsdsTests(SharedGroups shared) : IClassFixture<SharedGroups>
         });
         Assert.NotEmpty(taken);
         foreach (var id in taken)
-            Assert.Equal(HttpStatusCode.OK, (await _groups.GetAsync($"/hsds/services/{id}", _groups.Operator)).Status);
-        foreach (var path in new[] { "services?full=true&per_page=200", "organizations?per_page=200", "service_at_locations?per_page=200" })
-            Assert.Equal(HttpStatusCode.OK, (await _groups.GetAsync($"/hsds/{path}", _groups.Operator)).Status);
+            await ValidAsync($"/hsds/services/{id}", "service");
+        foreach (var (path, schema) in new[] { ("services?full=true", "service"), ("organizations?", "organization"), ("service_at_locations?", "service_at_location") })
+            await PageAsync($"/hsds/{path}&per_page=200", schema);
     }
 
     /// <summary>Puts something else in the place of one value, wherever it lies.</summary>

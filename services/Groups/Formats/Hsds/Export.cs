@@ -6,8 +6,8 @@ using Huzhu.Groups.Domain;
 namespace Huzhu.Groups.Formats.Hsds;
 
 /// <summary>
-/// An entry of the directory as an HSDS 3.0 service. What was imported is shown as it came; what the directory decides by,
-/// the status above all, is shown as it is now.
+/// An entry of the directory as an HSDS 3.0 service. What was imported is shown as it came, as far as it fits the standard;
+/// what the directory decides by, the status above all, is shown as it is now.
 /// </summary>
 public static class Export
 {
@@ -90,7 +90,7 @@ public static class Export
     };
 
     private static JsonObject RecordOf(ResponderView view) =>
-        view.Responder.Listing.Entry!.Imported is { } imported ? JsonNode.Parse(imported.Record)!.AsObject() : [];
+        view.Responder.Listing.Entry!.Imported is { } imported ? Standard.Fitting(JsonNode.Parse(imported.Record)!.AsObject()) : [];
 
     /// <summary>Those that are not ours: ours are written anew.</summary>
     private static IEnumerable<JsonNode?> Others(JsonNode? items) => (items as JsonArray ?? []).Where(item => item is JsonObject one && !Import.IsOurs(one)).Select(item => item!.DeepClone());

@@ -29,7 +29,7 @@ public static class Import
     private static readonly HashSet<string> LeftOut = ["contacts", "phones", "email", "metadata", "attention", "assurer_email", "funding"];
 
     /// <summary>What HSDS has as numbers; all else that looks like one is a text, however a table wrote it.</summary>
-    private static readonly HashSet<string> Numbers =
+    internal static readonly HashSet<string> Numbers =
         ["latitude", "longitude", "minimum_age", "maximum_age", "year_incorporated", "timezone", "count", "interval", "amount", "extension"];
 
     /// <summary>ISO 639: the family of sign languages, and the ones that are asked for here.</summary>
@@ -231,7 +231,7 @@ public static class Import
         _ => null,
     };
 
-    private static double? Number(JsonNode? node) =>
+    internal static double? Number(JsonNode? node) =>
         double.TryParse(Text(node), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : null;
 }
 
