@@ -46,11 +46,9 @@ public sealed class SpatialIndex
 
     // The tree: items of level 0 are places, an item of a level above is eight of the one below, from _starts[level].
     private int[] _starts = [];
-    private int[] _handleAt = [];
     private ulong[] _traits = [];
     private Key[] _least = [];
-    private double[] _vectors = [];
-    private double[] _reaches = [];
+    private Leaf[] _leaves = [];
     private float[] _boxes = [];
     private int _firstSpare, _endOfSpares;
     private bool _packed;
@@ -105,12 +103,11 @@ public sealed class SpatialIndex
         while (_heapCount > 0)
         {
             var entry = Pop();
-            if (entry.Level == 0)
+            if (Follow(entry.Level, entry.First, entry.Left, out by) is var item and >= 0)
             {
-                (handle, by) = (_handleAt[entry.Item], entry.By);
+                handle = _leaves[item].Handle;
                 return true;
             }
-            Descend(entry.Level, entry.Item);
         }
         (handle, by) = (-1, default);
         return false;
@@ -152,72 +149,149 @@ public sealed class SpatialIndex
         _wanted = wanted;
         _heapCount = 0;
         var top = _starts.Length - 1;
-        if (Expand(top, _starts[top]) is var item and >= 0)
-            Descend(top, item);
+        if (Matching(_starts[top]) is var matching and not 0)
+            Push(new Entry(new Key(double.NegativeInfinity, 0), _starts[top], (byte)top, (byte)matching));
     }
 
-    /// <summary>Follows what is nearest while nothing on the heap is nearer, which spares the heap most of the way down.</summary>
-    private void Descend(int level, int item)
+    /// <summary>
+    /// Follows the best of siblings downwards while nothing on the heap is better. The others stay behind as one entry, by
+    /// the best of them: most are never looked at again, and what they are by is worked out anew for less than it costs to
+    /// keep them in order.
+    /// </summary>
+    /// <param name="first">The first of eight siblings.</param>
+    /// <param name="left">Which of them are still to be looked at.</param>
+    /// <returns>The item of a place, or -1 when the way ended or something on the heap is better.</returns>
+    private int Follow(int level, int first, uint left, out Key by)
     {
-        for (; item >= 0; level--)
-            item = Expand(level - 1, _starts[level - 1] + (item - _starts[level]) * Fan);
-    }
-
-    /// <returns>The item to go on with at once, or -1.</returns>
-    private int Expand(int level, int first)
-    {
-        var matching = Matching(first);
-        if (matching == 0)
-            return -1;
-        if (!_wanted.Near)
+        for (; level > 0; level--)
         {
-            for (; matching != 0; matching &= matching - 1)
+            int best;
+            Key second;
+            if (_wanted.Near)
             {
-                var item = first + BitOperations.TrailingZeroCount(matching);
-                Push(new Entry(_least[item], item, level));
+                var distances = Distances(first, ref left);
+                if (left == 0)
+                {
+                    by = default;
+                    return -1;
+                }
+                var (least, next) = TwoLeast(distances);
+                best = least & (Fan - 1);
+                by = new Key(Distance(least), 0);
+                second = new Key(Distance(next), 0);
             }
-            return -1;
+            else
+                best = Lightest(first, left, out by, out second);
+            if (_heapCount > 0 && by.CompareTo(_heap[0].By) > 0)
+            {
+                Push(new Entry(by, first, (byte)level, (byte)left));
+                return -1;
+            }
+            left &= ~(1u << best);
+            if (left != 0)
+                Push(new Entry(second, first, (byte)level, (byte)left));
+            first = _starts[level - 1] + (first + best - _starts[level]) * Fan;
+            left = Matching(first);
+            if (left == 0)
+                return -1;
         }
-        if (level == 0)
+        return Place(first, left, out by);
+    }
+
+    /// <summary>The same among places.</summary>
+    private int Place(int first, uint left, out Key by)
+    {
+        var second = Key.Last;
+        int best;
+        if (_wanted.Near)
         {
-            var place = first * 3;
-            for (; matching != 0; matching &= matching - 1)
+            (best, by) = (-1, Key.Last);
+            for (var matching = left; matching != 0; matching &= matching - 1)
             {
                 var child = BitOperations.TrailingZeroCount(matching);
-                var (x, y, z) = (_vectors[place + child] - _wanted.X, _vectors[place + Fan + child] - _wanted.Y, _vectors[place + 2 * Fan + child] - _wanted.Z);
+                ref var leaf = ref _leaves[first + child];
+                var (x, y, z) = (leaf.X - _wanted.X, leaf.Y - _wanted.Y, leaf.Z - _wanted.Z);
                 var squared = x * x + y * y + z * z;
-                var item = first + child;
-                if (_wanted.WithinReach && squared > _reaches[item])
+                if (_wanted.WithinReach && squared > leaf.Reach)
+                {
+                    left &= ~(1u << child);
                     continue;
-                Push(new Entry(new Key(squared, _least[item].Second), item, 0));
+                }
+                var key = new Key(squared, leaf.Order);
+                if (best < 0 || key.CompareTo(by) < 0)
+                    (best, by, second) = (child, key, by);
+                else if (key.CompareTo(second) < 0)
+                    second = key;
             }
+            if (best < 0)
+                return -1;
+        }
+        else
+            best = Lightest(first, left, out by, out second);
+        if (_heapCount > 0 && by.CompareTo(_heap[0].By) > 0)
+        {
+            Push(new Entry(by, first, 0, (byte)left));
             return -1;
         }
-        ReadOnlySpan<float> box = _boxes.AsSpan((first - _starts[1]) / Fan * Box, Box);
+        left &= ~(1u << best);
+        if (left != 0)
+            Push(new Entry(second, first, 0, (byte)left));
+        return first + best;
+    }
+
+    private int Lightest(int first, uint left, out Key by, out Key second)
+    {
+        (var best, by, second) = (-1, Key.Last, Key.Last);
+        for (; left != 0; left &= left - 1)
+        {
+            var child = BitOperations.TrailingZeroCount(left);
+            var key = _least[first + child];
+            if (best < 0 || key.CompareTo(by) < 0)
+                (best, by, second) = (child, key, by);
+            else if (key.CompareTo(second) < 0)
+                second = key;
+        }
+        return best;
+    }
+
+    /// <summary>
+    /// From the point to the boxes of those that are left; infinity to the others, and to those that do not reach so far. A
+    /// distance as its own bits, which order like it, with the number of the child in the last three: a hair less than it is.
+    /// </summary>
+    private Vector256<int> Distances(int first, ref uint left)
+    {
+        ReadOnlySpan<float> box = _boxes.AsSpan((first - _starts[1]) * (Axes + 1), Box);
         var dx = Outside(_wanted.LowX, _wanted.HighX, box, 0);
         var dy = Outside(_wanted.LowY, _wanted.HighY, box, 1);
         var dz = Outside(_wanted.LowZ, _wanted.HighZ, box, 2);
         var distances = (dx * dx + dy * dy + dz * dz) * Surely;
+        var lanes = Lanes(left);
         if (_wanted.WithinReach)
-            matching &= Vector256.LessThanOrEqual(distances, Vector256.Create<float>(box[(Axes * Fan)..])).ExtractMostSignificantBits();
-        Span<float> distance = stackalloc float[Fan];
-        distances.CopyTo(distance);
-        var nearest = -1;
-        for (; matching != 0; matching &= matching - 1)
         {
-            var child = BitOperations.TrailingZeroCount(matching);
-            var further = child;
-            if (nearest < 0 || distance[child] < distance[nearest])
-                (nearest, further) = (child, nearest);
-            if (further >= 0)
-                Push(new Entry(new Key(distance[further], 0), first + further, level));
+            lanes &= Vector256.LessThanOrEqual(distances, Vector256.Create<float>(box[(Axes * Fan)..]));
+            left = lanes.ExtractMostSignificantBits();
         }
-        if (nearest < 0)
-            return -1;
-        if (_heapCount == 0 || distance[nearest] <= _heap[0].By.First)
-            return first + nearest;
-        Push(new Entry(new Key(distance[nearest], 0), first + nearest, level));
-        return -1;
+        return Vector256.ConditionalSelect(lanes, distances, Vector256.Create(float.PositiveInfinity)).AsInt32() & Vector256.Create(-Fan) | Vector256<int>.Indices;
+    }
+
+    private static float Distance(int child) => BitConverter.Int32BitsToSingle(child & -Fan);
+
+    private static Vector256<float> Lanes(uint bits)
+    {
+        var each = Vector256.Create(1u, 2, 4, 8, 16, 32, 64, 128);
+        return Vector256.Equals(Vector256.Create(bits) & each, each).AsSingle();
+    }
+
+    private static (int Least, int Next) TwoLeast(Vector256<int> each)
+    {
+        var (one, other) = (each, Vector256.Shuffle(each, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3)));
+        var (least, next) = (Vector256.Min(one, other), Vector256.Max(one, other));
+        other = Vector256.Shuffle(least, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5));
+        next = Vector256.Min(Vector256.Max(least, other), Vector256.Min(next, Vector256.Shuffle(next, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5))));
+        least = Vector256.Min(least, other);
+        other = Vector256.Shuffle(least, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6));
+        next = Vector256.Min(Vector256.Max(least, other), Vector256.Min(next, Vector256.Shuffle(next, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6))));
+        return (Vector256.Min(least, other)[0], next[0]);
     }
 
     private uint Matching(int first)
@@ -280,9 +354,7 @@ public sealed class SpatialIndex
         for (var level = 1; level < counts.Count; level++)
             _starts[level] = _starts[level - 1] + counts[level - 1];
         var items = counts.Sum();
-        _handleAt = new int[counts[0]];
-        _vectors = new double[counts[0] * 3];
-        _reaches = new double[counts[0]];
+        _leaves = new Leaf[counts[0]];
         _traits = new ulong[items];
         _least = new Key[items];
         Array.Fill(_least, Key.Last);
@@ -329,10 +401,7 @@ public sealed class SpatialIndex
     {
         ref var point = ref _points[handle];
         point.Item = item;
-        _handleAt[item] = handle;
-        _reaches[item] = point.Reach;
-        for (var axis = 0; axis < 3; axis++)
-            _vectors[item / Fan * Fan * 3 + axis * Fan + item % Fan] = point.Along(axis);
+        _leaves[item] = new Leaf(point.X, point.Y, point.Z, point.Reach, point.By.Second, handle);
         _traits[item] = point.Traits;
         _least[item] = point.By;
         var reach = MathF.BitIncrement((float)point.Reach);
@@ -372,7 +441,11 @@ public sealed class SpatialIndex
         public readonly double Along(int axis) => axis == 0 ? X : axis == 1 ? Y : Z;
     }
 
-    private readonly record struct Entry(Key By, int Item, int Level);
+    /// <summary>What a search reads of a place, in one piece of memory.</summary>
+    private readonly record struct Leaf(double X, double Y, double Z, double Reach, ulong Order, int Handle);
+
+    /// <param name="By">That of the best of those that are left.</param>
+    private readonly record struct Entry(Key By, int First, byte Level, byte Left);
 
     private readonly struct Wanted(ulong traits, bool near, bool withinReach, double x, double y, double z)
     {
