@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Huzhu.Contracts.Requests.V1;
 
 /// <summary>
@@ -6,6 +8,9 @@ namespace Huzhu.Contracts.Requests.V1;
 /// <param name="SubmittedAt">The need's original clock. It never restarts, whatever happens to the need.</param>
 /// <param name="SubDistrict">Name of the sub-district that the place lies in; null when the map does not know.</param>
 /// <param name="ExcludedResponders">Responders never to be asked for this person (an earlier concern), with no reason told.</param>
+/// <param name="HelpedBefore">
+/// Responders that have helped this person before, and nobody disputed it: at most ten, the newest, in order of id. Null when there are none.
+/// </param>
 public sealed record Need(
     NeedId NeedId,
     RequestId RequestId,
@@ -19,7 +24,8 @@ public sealed record Need(
     IReadOnlyList<CommunicationNeed> Communication,
     ResponderId? OwnGroupId,
     IReadOnlyList<ResponderId> ExcludedResponders,
-    DateTimeOffset SubmittedAt);
+    DateTimeOffset SubmittedAt,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<ResponderId>? HelpedBefore = null);
 
 /// <summary>A need is complete and waits for a responder.</summary>
 public sealed record NeedSubmitted(Need Need, DateTimeOffset At);

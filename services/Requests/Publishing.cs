@@ -54,7 +54,7 @@ public static class Publishing
         var need = Find(state, needId);
         return new V1.Need(need.NeedId, state.Id, state.PersonId, need.Kind, need.Mode, need.Quantity,
             state.Place ?? throw new InvalidOperationException("A need without a place was about to be published."), state.SubDistrict, need.Urgency,
-            state.Communication, state.OwnGroupId, state.Excluded, state.SubmittedAt);
+            state.Communication, state.OwnGroupId, state.Excluded, state.SubmittedAt, state.HelpedBefore);
     }
 
     private static TrackedNeed Find(RequestState state, NeedId needId) => state.Needs.First(need => need.NeedId == needId);

@@ -369,6 +369,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
             return $"the distance is {again.DistanceMetres} m instead of {why.DistanceMetres} m";
         if ((again.Held, again.Capacity) != (why.Held, why.Capacity))
             return $"{best.Id} held {again.Held} of {again.Capacity} places instead of {why.Held} of {why.Capacity}";
+        if (again.Weighed != why.Weighed)
+            return $"what the policy weighs adds {again.Weighed} instead of {why.Weighed}";
         for (var place = 0; place < Math.Max(again.LeftOut.Count, why.LeftOut.Count); place++)
         {
             var (now, then) = (again.LeftOut.ElementAtOrDefault(place), why.LeftOut.ElementAtOrDefault(place));

@@ -46,10 +46,12 @@ public sealed record Explanation(
 public sealed record Assignment(string By, string Reason);
 
 /// <summary>What the policy's weights made of the responder, in metres added to its distance; in all and one by one.</summary>
-public sealed record Weighed(double OtherSubDistrict, double NoPeer, double Load, double Turn)
+/// <param name="NotHelpedBefore">0: it has helped the person before. Null: that was not weighed, or nobody has.</param>
+public sealed record Weighed(double OtherSubDistrict, double NoPeer, double Load, double Turn,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? NotHelpedBefore = null)
 {
     [JsonIgnore]
-    public double Metres => OtherSubDistrict + NoPeer + Load + Turn;
+    public double Metres => OtherSubDistrict + NoPeer + Load + Turn + (NotHelpedBefore ?? 0);
 }
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>

@@ -24,12 +24,14 @@ public sealed record UrgencyRules(double OfferLifeSeconds, int ParallelOffers, d
 /// <param name="NoPeerMetres">Is not known to be led by somebody with a disability: peers who help peers come first.</param>
 /// <param name="FullLoadMetres">All places held but one; half of it at half of the places: of near equals the one with more room.</param>
 /// <param name="TurnMetres">Has had <paramref name="OffersInATurn"/> offers within <paramref name="TurnSeconds"/> and has them still: it is somebody else's turn.</param>
-public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMetres = 0, double FullLoadMetres = 0, double TurnMetres = 0, int OffersInATurn = 3, double TurnSeconds = 900)
+/// <param name="NotHelpedBeforeMetres">Has not helped this person before, though others have: those who know the person come first.</param>
+public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMetres = 0, double FullLoadMetres = 0, double TurnMetres = 0, int OffersInATurn = 3, double TurnSeconds = 900,
+    double NotHelpedBeforeMetres = 0)
 {
     public const double MostMetres = 5_000;
 
     [JsonIgnore]
-    public bool WeighNothing => OtherSubDistrictMetres == 0 && NoPeerMetres == 0 && FullLoadMetres == 0 && TurnMetres == 0;
+    public bool WeighNothing => OtherSubDistrictMetres == 0 && NoPeerMetres == 0 && FullLoadMetres == 0 && TurnMetres == 0 && NotHelpedBeforeMetres == 0;
 }
 
 /// <summary>What the order of responders and the timers follow. Data with a version; every offer names the version that made it.</summary>
@@ -107,6 +109,7 @@ public sealed record Policy(
             Metres(weights.NoPeerMetres, "weights.noPeerMetres");
             Metres(weights.FullLoadMetres, "weights.fullLoadMetres");
             Metres(weights.TurnMetres, "weights.turnMetres");
+            Metres(weights.NotHelpedBeforeMetres, "weights.notHelpedBeforeMetres");
             Between(weights.OffersInATurn, 1, 1000, "weights.offersInATurn");
             Seconds(weights.TurnSeconds, "weights.turnSeconds");
         }

@@ -10,11 +10,13 @@ namespace Huzhu.Matching.Features;
 /// <param name="Language">zh or en: of <paramref name="Now"/> and of the offers' words.</param>
 public sealed record ExplanationView(NeedId NeedId, NeedState State, string Language, string Now, IReadOnlyList<OfferExplanation> Offers)
 {
-    public static ExplanationView Of(NeedId needId, MatchState state, InWords? words = null)
+    /// <param name="tellsWhoHelped">Whether the reader may know who has helped the person before.</param>
+    public static ExplanationView Of(NeedId needId, MatchState state, InWords? words = null, bool tellsWhoHelped = true)
     {
         words ??= InWords.English;
-        return new(needId, state.State, words.Language, words.Now(state), [.. state.Offers.Select((offer, index) =>
-            new OfferExplanation(offer.Id, offer.ResponderId, offer.ResponderKind, offer.MadeAt, [.. words.Of(offer, index + 1)], offer.Explanation))]);
+        return new(needId, state.State, words.Language, words.Now(state), [.. state.Offers
+            .Select(offer => tellsWhoHelped || offer.Explanation.Weighed is not { } weighed ? offer : offer with { Explanation = offer.Explanation with { Weighed = weighed with { NotHelpedBefore = null } } })
+            .Select((offer, index) => new OfferExplanation(offer.Id, offer.ResponderId, offer.ResponderKind, offer.MadeAt, [.. words.Of(offer, index + 1)], offer.Explanation))]);
     }
 }
 
@@ -55,6 +57,8 @@ public sealed class InWords
             yield return Say("assigned", ("by", assignment.By), ("reason", assignment.Reason.TrimEnd('.', '。')));
         if (why.Weighed is { Metres: > 0 } weighed)
             yield return Say("weighed", ("distance", Distance(weighed.Metres)), ("weights", string.Join(_comma, Weights(weighed))));
+        if (why.Weighed is { NotHelpedBefore: 0 })
+            yield return Say("helped-before");
         if (why.LeftOut.Count == 0)
             yield return Say("nobody-better");
         else
@@ -109,6 +113,7 @@ public sealed class InWords
     private IEnumerable<string> Weights(Weighed weighed) => new[]
     {
         ("weight.other-sub-district", weighed.OtherSubDistrict), ("weight.no-peer", weighed.NoPeer), ("weight.load", weighed.Load), ("weight.turn", weighed.Turn),
+        ("weight.not-helped-before", weighed.NotHelpedBefore ?? 0),
     }.Where(weight => weight.Item2 > 0).Select(weight => Say(weight.Item1, ("distance", Distance(weight.Item2))));
 
     private string Waits(string? reason) => reason switch

@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Huzhu.Contracts;
 using Huzhu.Matching.Deciding;
 using Huzhu.Matching.Domain;
@@ -39,12 +40,15 @@ public static class GetMatch
                 ? Results.Ok(MatchView.Of(needId, match.State, match.Version))
                 : NotFound)
             .WithTags("Matches").WithSummary("State of a need's match, with its offers.").Produces<MatchView>();
-        app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, Log log, CancellationToken cancellation, string language = "en") =>
+        app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, ClaimsPrincipal user, Log log, CancellationToken cancellation, string language = "en") =>
             InWords.In(language) is not { } words ? Problems.Invalid(new Dictionary<string, string[]> { ["language"] = ["zh or en."] })
-            : await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match ? Results.Ok(ExplanationView.Of(needId, match.State, words))
+            : await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match ? Results.Ok(ExplanationView.Of(needId, match.State, words, MayKnowWhoHelped(user)))
             : NotFound)
             .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not.").Produces<ExplanationView>().ProducesProblem(404).ProducesProblem(422);
     }
+
+    /// <summary>Whom a person was helped by may tell what about them: a group that is asked need not know of another one.</summary>
+    private static bool MayKnowWhoHelped(ClaimsPrincipal user) => user.IsInRole(Roles.Operator) || user.IsInRole(Roles.Auditor);
 
     private static IResult NotFound => Problems.Of(StatusCodes.Status404NotFound, "no-such-match", "Matching knows no such need.");
 }

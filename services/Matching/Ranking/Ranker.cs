@@ -169,7 +169,8 @@ public static class Ranker
                 inSubDistrict ? 0 : weights.OtherSubDistrictMetres,
                 facts.Profile.LeaderHasDisability is true ? 0 : weights.NoPeerMetres,
                 weights.FullLoadMetres * Listing.LoadOf(state),
-                turn >= weights.OffersInATurn ? weights.TurnMetres : 0);
+                turn >= weights.OffersInATurn ? weights.TurnMetres : 0,
+                weights.NotHelpedBeforeMetres == 0 || _need.HelpedBefore is not { Count: > 0 } helpers ? null : helpers.Contains(listing.Id) ? 0 : weights.NotHelpedBeforeMetres);
         }
 
         /// <summary>The best of those that can be asked, and the next best.</summary>

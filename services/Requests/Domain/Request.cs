@@ -80,10 +80,12 @@ public sealed record Consent(string Basis, DateTimeOffset At);
 /// <param name="ExcludedResponders">Everybody whom earlier concerns keep away from this person, as known at the intake.</param>
 /// <param name="Person">Name, exact place, address and notes, with the key of the person in need.</param>
 /// <param name="Caller">Reference, name, phone and channels, with the key of the caller.</param>
+/// <param name="HelpedBefore">Who has helped this person before, as known at the intake; null for nobody.</param>
 public sealed record IntakeContent(
     GeoPoint? Place, string? SubDistrict, IReadOnlyList<AskedNeed> Needs, Urgency Urgency,
     IReadOnlyList<CommunicationNeed> Communication, ResponderId? OwnGroupId, Consent? Consent, bool CallbackOk,
-    IReadOnlyList<ResponderId> ExcludedResponders, Protected Person, Protected Caller)
+    IReadOnlyList<ResponderId> ExcludedResponders, Protected Person, Protected Caller,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<ResponderId>? HelpedBefore = null)
 {
     /// <summary>The fields without which nobody can be asked to help.</summary>
     [JsonIgnore]
@@ -116,6 +118,10 @@ public sealed record TrackedNeed(
     /// <summary>Somebody looks for help, or gives it, or humans handle it.</summary>
     [JsonIgnore]
     public bool IsUnderWay => State is not (NeedState.Partial or NeedState.DuplicateOf) && !RequestState.IsEnd(State);
+
+    /// <summary>Who has helped, as long as nobody disputes it, is worried about it, or wants the help again.</summary>
+    [JsonIgnore]
+    public ResponderId? HelpedBy => State is NeedState.Fulfilled or NeedState.Closed ? ResponderId : null;
 }
 
 /// <summary>What the decisions about one request rest on. Without personal data in clear, so that it may be stored as a view.</summary>
@@ -152,6 +158,9 @@ public sealed record RequestState
     public IReadOnlyList<ResponderId> Concerned { get; init; } = [];
     /// <summary>Whom any concern about the person keeps away, as far as this request was told.</summary>
     public IReadOnlyList<ResponderId> Excluded { get; init; } = [];
+    /// <summary>Who had helped the person before this request.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ResponderId>? HelpedBefore { get; init; }
 
     /// <summary>The newest intake; only in a state folded from the log, the view does without.</summary>
     [JsonIgnore]
@@ -263,6 +272,7 @@ public static class Request
             Consent = content.Consent,
             CallbackOk = content.CallbackOk,
             Excluded = content.ExcludedResponders,
+            HelpedBefore = content.HelpedBefore,
             Missing = missing,
             Needs =
             [

@@ -201,7 +201,8 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
             [.. call.Needs.Select((need, index) => new AskedNeed(CallForHelp.NeedIdOf(call.RequestId, index), need.Kind, need.Mode, need.Quantity, null))],
             call.Urgency, call.Communication, call.OwnGroupId, call.Consent, call.CallbackOk, history.Excluded,
             await vault.ProtectAsync(call.PersonId.Value, call.Person, cancellation),
-            await vault.ProtectAsync(call.CallerId.Value, call.Caller, cancellation));
+            await vault.ProtectAsync(call.CallerId.Value, call.Caller, cancellation),
+            history.Helpers is { Count: > 0 } helpers ? helpers : null);
         // A partial intake is not with matching yet, so it repeats nothing yet.
         return content.Missing.Count > 0
             ? content

@@ -27,6 +27,8 @@ public sealed class RepeatCalls
             foreach (var request in requests)
                 history.Add(changes.StateOf(request));
         }
+        foreach (var helped in await PersonHistory.FindHelpedAsync(session, found.Keys, cancellation))
+            repeats._histories[helped.PersonId].AddHelp(helped);
         return repeats;
     }
 

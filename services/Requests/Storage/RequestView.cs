@@ -75,19 +75,36 @@ public sealed partial class RequestViewProjection : SingleStreamProjection<Reque
     public override RequestView Evolve(RequestView? snapshot, Guid id, IEvent e) => RequestView.After(snapshot, (RequestEvent)e.Data);
 }
 
-/// <summary>What is known of a person from earlier requests: which needs are under way, and whom to keep away.</summary>
+/// <summary>What is known of a person from earlier requests: which needs are under way, whom to keep away, and who has helped.</summary>
 public sealed class PersonHistory
 {
     private readonly List<(NeedLink Need, string Kind, DateTimeOffset Since)> _underWay = [];
     private readonly HashSet<ResponderId> _excluded = [];
+    private readonly List<(ResponderId Responder, DateTimeOffset At)> _help = [];
+
+    /// <summary>So many of those who have helped are told of, and so many requests of a person are looked at for them: the newest.</summary>
+    public const int MaxHelpers = 10;
 
     public IReadOnlyList<ResponderId> Excluded => [.. _excluded.OrderBy(id => id.Value)];
+
+    /// <summary>Who has helped the person, but for those whom a concern keeps away.</summary>
+    public IReadOnlyList<ResponderId> Helpers =>
+        [.. _help.OrderByDescending(help => help.At).ThenBy(help => help.Responder.Value).Select(help => help.Responder).Distinct().Except(_excluded).Take(MaxHelpers).OrderBy(id => id.Value)];
 
     public void Add(RequestState request)
     {
         _excluded.UnionWith(request.Concerned);
         _underWay.AddRange(request.Needs.Where(need => need.IsUnderWay)
             .Select(need => (new NeedLink(request.Id, need.NeedId), need.Kind, request.SubmittedAt)));
+    }
+
+    public void AddHelp(RequestState request)
+    {
+        foreach (var need in request.Needs)
+        {
+            if (need.HelpedBy is { } helper)
+                _help.Add((helper, need.FulfilledAt ?? request.SubmittedAt));
+        }
     }
 
     /// <summary>
@@ -109,5 +126,19 @@ public sealed class PersonHistory
             .Select(view => new { view.Id, view.PersonId }).ToListAsync(cancellation);
         var byPerson = found.ToLookup(view => view.PersonId, view => view.Id);
         return ids.ToDictionary(id => new PersonId(id), id => (IReadOnlyList<Guid>)[.. byPerson[id]]);
+    }
+
+    /// <summary>The newest requests of each of these people that somebody has helped with. Those of before an erasure are forgotten.</summary>
+    public static async Task<IEnumerable<RequestState>> FindHelpedAsync(IQuerySession session, IEnumerable<PersonId> people, CancellationToken cancellation)
+    {
+        var ids = people.Select(person => person.Value).ToArray();
+        var helped = await session.AdvancedSql.QueryAsync<Guid>($$"""
+            select helped.id from unnest(?, ?) as asked (person, erasures) cross join lateral (
+                select id from {{EventStore.Schema}}.mt_doc_requestview where person_id = asked.person
+                    and (data #> '{state,needs}' @> '[{"state": "fulfilled"}]' or data #> '{state,needs}' @> '[{"state": "closed"}]')
+                    and submitted_at > coalesce((select max((data ->> 'at')::timestamptz) from {{EventStore.Schema}}.mt_events where stream_id = asked.erasures), '-infinity')
+                order by submitted_at desc, id limit {{MaxHelpers}}) helped
+            """, cancellation, ids, ids.Select(People.StreamOf).ToArray());
+        return helped.Count == 0 ? [] : (await session.LoadManyAsync<RequestView>(cancellation, [.. helped])).Select(view => view.State);
     }
 }

@@ -88,7 +88,7 @@ public sealed class AuditedMatching(Servers servers) : IAsyncLifetime
             named = await host.ListAsync(town.Responder(metresNorth: 300 * index, capacity: 3 + index % 3));
         await host.ListAsync(town.Responder(metresNorth: 100, capacity: 5, kinds: ["specialised"]));
         var needs = Enumerable.Range(0, 60).Select(index =>
-            town.Need(index % 7 == 0 ? Urgency.Health : Urgency.Hardship) with { Mode = index % 3 == 0 ? DeliveryMode.Online : DeliveryMode.Offline }).ToList();
+            town.Need(index % 7 == 0 ? Urgency.Health : Urgency.Hardship) with { Mode = index % 3 == 0 ? DeliveryMode.Online : DeliveryMode.Offline, HelpedBefore = index % 2 == 0 ? [named] : null }).ToList();
         await Task.WhenAll(needs.Take(40).Select(host.SubmitAsync));
         foreach (var need in needs.Take(40))
             await host.EventuallyAsync(need.NeedId, _ => true, "heard of");
@@ -100,7 +100,11 @@ public sealed class AuditedMatching(Servers servers) : IAsyncLifetime
         }
         var (assigned, answer) = await host.SendAsync(HttpMethod.Post, $"/v1/matches/{needs[38].NeedId}/assign", new { responderId = named, reason = "knows the family" });
         Assert.True(assigned == 200, answer?.ToJsonString());
-        await host.ChangePolicyAsync(policy => policy["maxCandidatesExplained"] = 4);
+        await host.ChangePolicyAsync(policy =>
+        {
+            policy["maxCandidatesExplained"] = 4;
+            policy["weights"] = new System.Text.Json.Nodes.JsonObject { ["notHelpedBeforeMetres"] = 400, ["fullLoadMetres"] = 150 };
+        });
         await host.SayAsync(provider with { Version = 2, Opening = Opening.Closed, ClosedBecause = "lockdown" });
         await MatchingHost.EventuallyAsync(async () => (int)(await host.ResponderAsync(provider.ResponderId))!["held"]! == 0, "the closed provider to hold nothing");
         var (area, measure) = town.Zone(700);

@@ -21,6 +21,7 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
         // The scenario is worth something only if somebody nearer was left out, and for more than one reason.
         Assert.True(await matching.QueryAsync<long>("select count(distinct left_out->>'reason') from huzhu.mt_events, jsonb_array_elements(data->'explanation'->'leftOut') left_out where type = 'offer_made'") > 2);
         Assert.True(await matching.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'offer_made' and data->'explanation' ? 'planId'") > 10);
+        Assert.True(await matching.QueryAsync<long>("select count(*) from huzhu.mt_events where type = 'offer_made' and data->'explanation'->'weighed' ? 'notHelpedBefore'") > 0);
     }
 
     [Theory]
@@ -28,6 +29,7 @@ public sealed class RecheckTests(AuditedMatching matching) : IClassFixture<Audit
     [InlineData("'{explanation,distanceMetres}'", "'12.5'", "the distance is")]
     [InlineData("'{explanation,rank}'", "'40'", "its rank is")]
     [InlineData("'{explanation,held}'", "'77'", "places instead of 77")]
+    [InlineData("'{explanation,weighed,load}'", "'12.5'", "what the policy weighs adds")]
     [InlineData("'{explanation,leftOut}'", "'[]'", "decided again, ")]
     [InlineData("'{explanation,leftOut,0,reason}'", "'\"closed-by-hand\"'", "left out for closed-by-hand")]
     [InlineData("'{explanation,policyVersion}'", "'9'", "version 9 of the policy, which does not exist")]

@@ -57,6 +57,29 @@ public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMat
     }
 
     [Fact]
+    public async Task whoever_has_helped_the_person_before_comes_first_where_the_policy_says_so_and_only_the_centre_reads_why()
+    {
+        var host = shared.Host;
+        await host.ListAsync(_town.Responder(metresNorth: 100));
+        var known = await host.ListAsync(_town.Responder(metresNorth: 400));
+        await host.ChangePolicyAsync(policy => policy["weights"] = new JsonObject { ["notHelpedBeforeMetres"] = 500 });
+        var need = await host.SubmitAsync(_town.Need() with { HelpedBefore = [known] });
+        var match = await host.EventuallyAsync(need.NeedId, "offered");
+        Assert.Equal(known.ToString(), (string)match["offers"]![0]!["responderId"]!);
+
+        var path = $"/v1/matches/{need.NeedId}/explanation";
+        foreach (var role in new[] { Roles.Operator, Roles.Auditor, Roles.Coordinator, Roles.Responder, Roles.Intake })
+        {
+            var (status, explanation) = await host.SendAsync(HttpMethod.Get, path, token: host.Token(role));
+            Assert.Equal(200, status);
+            var mayKnow = role is Roles.Operator or Roles.Auditor;
+            Assert.Equal(mayKnow, explanation!.ToJsonString().Contains("notHelpedBefore", StringComparison.Ordinal));
+            Assert.Equal(mayKnow, explanation["offers"]![0]!["words"]!.AsArray().Any(words => (string)words! == "It has helped the person before."));
+        }
+        await host.ChangePolicyAsync(policy => policy["weights"] = null);
+    }
+
+    [Fact]
     public async Task the_policy_is_changed_only_by_who_has_read_it()
     {
         var host = shared.Host;

@@ -85,6 +85,33 @@ public sealed class ErasingTests(RequestsFixture requests)
     }
 
     [Fact]
+    public async Task who_had_helped_is_forgotten_with_the_person_even_if_they_call_again()
+    {
+        var (reference, before, after) = (Guid.NewGuid().ToString("N"), new ResponderId(Guid.NewGuid()), new ResponderId(Guid.NewGuid()));
+        var helped = await HelpedAsync(before);
+        Assert.Equal([before], await HelpedBeforeAsync("donations.goods", cancelled: true));
+        Assert.Equal(200, (await EraseAsync(await PersonAsync(helped))).Status);
+        Assert.Null(await HelpedBeforeAsync("donations.money", cancelled: true));
+        await HelpedAsync(after);
+        Assert.Equal([after], await HelpedBeforeAsync("specialised.medicine"));
+
+        async Task<JsonNode> HelpedAsync(ResponderId helper)
+        {
+            var submitted = await requests.SubmitAsync(Call(reference));
+            await requests.MatchingSaysAsync(submitted, 4, NeedState.Fulfilled, helper);
+            return await requests.StateAsync(submitted, "fulfilled");
+        }
+
+        async Task<IReadOnlyList<ResponderId>?> HelpedBeforeAsync(string kind, bool cancelled = false)
+        {
+            var submitted = await requests.SubmitAsync(Call(reference, kind));
+            if (cancelled)
+                await requests.ActAsync(submitted, "cancel", new { reason = "no-longer-needed" });
+            return (await requests.PublishedAsync<NeedSubmitted>(message => message.Need.NeedId == NeedOf(submitted))).Need.HelpedBefore;
+        }
+    }
+
+    [Fact]
     public async Task what_cannot_be_erased_is_said_why()
     {
         var (status, problem, _) = await EraseAsync(Guid.NewGuid());

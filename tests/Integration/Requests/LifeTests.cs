@@ -12,7 +12,7 @@ namespace Huzhu.Tests.Integration.Requests;
 [Collection(RequestsCollection.Name)]
 public sealed class LifeTests(RequestsFixture requests)
 {
-    private static readonly ResponderId Helper = new(Guid.NewGuid());
+    private static readonly ResponderId Helper = new(Guid.NewGuid()), Another = new(Guid.NewGuid());
 
     [Fact]
     public async Task what_matching_says_is_shown()
@@ -186,6 +186,44 @@ public sealed class LifeTests(RequestsFixture requests)
         Assert.Equal("hold-released", reopened.Reason);
         Assert.Equal(200, (await requests.SendAsync(HttpMethod.Post, path, form, role: "operator")).Status);
         Assert.Equal("not-on-hold", (string?)(await requests.SendAsync(HttpMethod.Post, $"/v1/requests/{later["requestId"]}/release-hold", form, role: "operator")).Body!["code"]);
+    }
+
+    [Fact]
+    public async Task who_has_helped_the_person_before_is_told_with_the_next_need_and_no_longer_when_that_is_disputed()
+    {
+        var person = Guid.NewGuid().ToString("N");
+        Assert.Null((await NextAsync("meals")).Need.HelpedBefore);
+        var (first, second) = (await HelpedAsync("donations.goods", Helper), await HelpedAsync("specialised.medicine", Another));
+        var both = (await NextAsync("specialised.counselling")).Need;
+        Assert.Equal(new[] { Helper, Another }.OrderBy(id => id.Value), both.HelpedBefore!);
+        // Somebody else's next need does not hear of it.
+        Assert.Null((await requests.PublishedAsync<NeedSubmitted>(message => message.Need.NeedId == NeedOf(first))).Need.HelpedBefore);
+        Assert.Null((await SubmittedAsync(await requests.SubmitAsync(Call()))).Need.HelpedBefore);
+
+        await requests.ActAsync(first, "confirm");
+        await requests.ActAsync(second, "dispute", new { reason = "not-delivered" });
+        Assert.Equal([Helper], (await NextAsync("donations.money")).Need.HelpedBefore!);
+
+        // A partial intake hears of what is known when it is completed.
+        var partial = Call(person, "basic-needs.water");
+        var place = partial["location"]!.DeepClone();
+        partial.Remove("location");
+        var later = await requests.SubmitAsync(partial);
+        var (status, _, _) = await requests.SendAsync(HttpMethod.Patch, $"/v1/requests/{later["requestId"]}", new JsonObject { ["location"] = place });
+        Assert.Equal(200, status);
+        Assert.Equal([Helper], (await SubmittedAsync(later)).Need.HelpedBefore!);
+
+        async Task<JsonNode> HelpedAsync(string kind, ResponderId helper)
+        {
+            var request = await requests.SubmitAsync(Call(person, kind));
+            await requests.MatchingSaysAsync(request, 4, NeedState.Fulfilled, helper);
+            await requests.StateAsync(request, "fulfilled");
+            return request;
+        }
+
+        async Task<NeedSubmitted> NextAsync(string kind) => await SubmittedAsync(await requests.SubmitAsync(Call(person, kind), replica: 2));
+
+        Task<NeedSubmitted> SubmittedAsync(JsonNode request) => requests.PublishedAsync<NeedSubmitted>(message => message.Need.NeedId == NeedOf(request));
     }
 
     [Theory]

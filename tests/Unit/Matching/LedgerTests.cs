@@ -111,6 +111,13 @@ public class LedgerTests
     public void times_below_a_second_are_accepted() =>
         Assert.Empty((Policy.Default with { Health = Policy.Default.Health with { OfferLifeSeconds = 0.05 } }).Errors());
 
+    [Theory, InlineData(-1), InlineData(5_001), InlineData(double.NaN)]
+    public void a_weight_out_of_bounds_is_named(double metres)
+    {
+        Assert.Equal(["weights.notHelpedBeforeMetres"], (Policy.Default with { Weights = new Weights(NotHelpedBeforeMetres: metres) }).Errors().Keys);
+        Assert.Empty((Policy.Default with { Weights = new Weights(NotHelpedBeforeMetres: Weights.MostMetres) }).Errors());
+    }
+
     [Fact]
     public void the_default_policy_is_within_its_own_bounds() => Assert.Empty(Policy.Default.Errors());
 }

@@ -56,8 +56,8 @@ public class RankingTests
         { ExclusionReasons.Full, Need(), Profile(capacity: 0), Opening.Open, 0 },
     };
 
-    private static Policy Weighing(double otherSubDistrict = 0, double noPeer = 0, double fullLoad = 0, double turn = 0) =>
-        Policy.Default with { Weights = new Weights(otherSubDistrict, noPeer, fullLoad, turn, OffersInATurn: 2, TurnSeconds: 900) };
+    private static Policy Weighing(double otherSubDistrict = 0, double noPeer = 0, double fullLoad = 0, double turn = 0, double notHelpedBefore = 0) =>
+        Policy.Default with { Weights = new Weights(otherSubDistrict, noPeer, fullLoad, turn, OffersInATurn: 2, TurnSeconds: 900, notHelpedBefore) };
 
     [Fact]
     public void weights_make_the_order_lean_by_so_many_metres_and_no_more()
@@ -81,6 +81,29 @@ public class RankingTests
         Assert.Equal(OrderReasons.LeastWeighed, choice.Explanation!.FirstBecause);
         Assert.Equal((R1, ExclusionReasons.WeighedAgainst), (choice.Explanation.LeftOut[0].ResponderId, choice.Explanation.LeftOut[0].Reason));
         Assert.Equal((2, 0d, R1), (choice.Explanation.Rank, choice.Explanation.Weighed!.Metres, choice.Explanation.RunnerUp!.Value));
+    }
+
+    [Fact]
+    public void whoever_has_helped_the_person_before_comes_first_within_so_many_metres()
+    {
+        var roster = RosterOf((R1, Profile(place: North(100)), Opening.Open, 0), (R2, Profile(place: North(500)), Opening.Open, 0), (R3, Profile(place: North(600)), Opening.Open, 0));
+        var knows = Need() with { HelpedBefore = [R2, R3] };
+        Assert.Equal(R1, Rank(knows, roster).Best!.Id);
+        Assert.Equal(R1, Rank(knows, roster, policy: Weighing(notHelpedBefore: 399)).Best!.Id);
+        var choice = Rank(knows, roster, policy: Weighing(notHelpedBefore: 401));
+        Assert.Equal((R2, OrderReasons.LeastWeighed, 0d), (choice.Best!.Id, choice.Explanation!.FirstBecause, choice.Explanation.Weighed!.NotHelpedBefore));
+        Assert.Equal((R1, ExclusionReasons.WeighedAgainst), (choice.Explanation.LeftOut[0].ResponderId, choice.Explanation.LeftOut[0].Reason));
+
+        // Where they cannot be asked, the others are, and it is said; those whom nobody has helped before lose nothing.
+        choice = Rank(knows with { ExcludedResponders = [R2, R3] }, roster, policy: Weighing(notHelpedBefore: 401));
+        Assert.Equal((R1, 401d, 401d), (choice.Best!.Id, choice.Explanation!.Weighed!.NotHelpedBefore, choice.Explanation.Weighed.Metres));
+        foreach (var nobody in new ResponderId[]?[] { null, [] })
+        {
+            choice = Rank(Need() with { HelpedBefore = nobody }, roster, policy: Weighing(notHelpedBefore: 5_000));
+            Assert.Equal((R1, null, 0d), (choice.Best!.Id, choice.Explanation!.Weighed!.NotHelpedBefore, choice.Explanation.Weighed.Metres));
+        }
+        // What is not weighed is not told of.
+        Assert.Null(Rank(knows, roster, policy: Weighing(turn: 10)).Explanation!.Weighed!.NotHelpedBefore);
     }
 
     [Theory]
@@ -107,9 +130,9 @@ public class RankingTests
     [Fact]
     public void ones_own_group_and_hard_rules_stand_before_any_weight()
     {
-        var policy = Weighing(5_000, 5_000, 5_000, 5_000);
+        var policy = Weighing(5_000, 5_000, 5_000, 5_000, 5_000);
         var roster = RosterOf((R1, Profile(place: North(9_000), subDistrict: "K", capacity: 4), Opening.Open, 3), (R2, Profile(place: North(10)) with { LeaderHasDisability = true }, Opening.Open, 0));
-        Assert.Equal(R1, Rank(Need(own: R1), roster, policy: policy).Best!.Id);
+        Assert.Equal(R1, Rank(Need(own: R1) with { HelpedBefore = [R2] }, roster, policy: policy).Best!.Id);
         Assert.Equal(R1, Rank(Need(excluded: [R2]), roster, policy: policy).Best!.Id);
         // Online help knows no distance that could be weighed.
         Assert.Null(Rank(Need(mode: DeliveryMode.Online), roster, policy: policy).Explanation!.Weighed);
@@ -121,21 +144,23 @@ public class RankingTests
         var random = new Random(4);
         for (var number = 0; number < 300; number++)
         {
-            var policy = Weighing(random.Next(2_000), random.Next(2_000), random.Next(2_000), random.Next(2_000));
+            var policy = Weighing(random.Next(2_000), random.Next(2_000), random.Next(2_000), random.Next(2_000), random.Next(2_000));
             var responders = Enumerable.Range(1, random.Next(2, 40)).Select(id => (Responder(id),
                 Profile(random.Next(4) == 0 ? ResponderKind.Provider : ResponderKind.Group, place: North(random.Next(8_000)), subDistrict: random.Next(2) == 0 ? "J" : "K", capacity: 5)
                     with
                 { LeaderHasDisability = random.Next(2) == 0 }, Opening.Open, random.Next(5))).ToArray();
             var roster = RosterOf(responders);
+            var need = Need() with { HelpedBefore = [.. responders.Select(one => one.Item1).Where(_ => random.Next(8) == 0)] };
             double Cost(ResponderId id)
             {
                 var (profile, state) = (roster.StateOf(id).Profile!, roster.StateOf(id));
                 return (profile.Kind is ResponderKind.Group ? 100_000 : 0) + Sphere.DistanceMetres(Centre, profile.Sites[0].Place)
                     + (profile.Sites[0].SubDistrict == "J" ? 0 : policy.Weights!.OtherSubDistrictMetres) + (profile.LeaderHasDisability is true ? 0 : policy.Weights!.NoPeerMetres)
-                    + policy.Weights!.FullLoadMetres * state.Held.Count / state.Capacity + (state.Held.Count >= 2 ? policy.Weights.TurnMetres : 0);
+                    + policy.Weights!.FullLoadMetres * state.Held.Count / state.Capacity + (state.Held.Count >= 2 ? policy.Weights.TurnMetres : 0)
+                    + (need.HelpedBefore.Count == 0 || need.HelpedBefore.Contains(id) ? 0 : policy.Weights.NotHelpedBeforeMetres);
             }
             var best = roster.All.Select(listing => listing.Id).OrderBy(Cost).First();
-            Assert.Equal(Cost(best), Cost(Rank(Need(), roster, policy: policy).Best!.Id), 1e-6);
+            Assert.Equal(Cost(best), Cost(Rank(need, roster, policy: policy).Best!.Id), 1e-6);
         }
     }
 

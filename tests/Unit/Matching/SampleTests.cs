@@ -22,14 +22,14 @@ public class SampleTests
     private static readonly NeedId N1 = Need().NeedId;
 
     private static readonly Explanation Full = new(3, 2, 2, 120.5, 1, 4, 9, OrderReasons.Nearest, R3, 300.25,
-        [new LeftOut(R2, ResponderKind.Provider, ExclusionReasons.Closed, 50.75, 4)], new Dictionary<string, int> { [ExclusionReasons.Kind] = 7 });
+        [new LeftOut(R2, ResponderKind.Provider, ExclusionReasons.Closed, 50.75, 4)], new Dictionary<string, int> { [ExclusionReasons.Kind] = 7 }, Weighed: new Weighed(300, 0, 62.5, 0, 500));
 
     private static readonly Profile Profiled = Profile(ResponderKind.Provider, 5, radius: 3000, subDistricts: ["J"], abilities: [CommunicationNeed.SignLanguage, CommunicationNeed.TextOnly]);
 
     /// <summary>One instance of every event.</summary>
     private static readonly object[] Events =
     [
-        new NeedReceived(Need(Urgency.LifeThreatening, 2, communication: [CommunicationNeed.VoiceOnly], own: R1, excluded: [R2]), Now),
+        new NeedReceived(Need(Urgency.LifeThreatening, 2, communication: [CommunicationNeed.VoiceOnly], own: R1, excluded: [R2]) with { HelpedBefore = [R3] }, Now),
         new NeedUrgencyRaised(Urgency.Health, Now),
         Made(O1, R1) with { Explanation = Full, Communication = [CommunicationNeed.VoiceOnly] },
         new OfferSent(O1, "webhook", Now.AddHours(1), Now),
@@ -61,7 +61,7 @@ public class SampleTests
         new PlaceReleased(O1, N1, "done", Now),
         new ZoneSealed(MeasureId.Of(Id(7, 7)), "Lockdown", [new(31.1, 121.1), new(31.1, 121.2), new(31.2, 121.2)], Now, Now),
         new ZoneLifted(MeasureId.Of(Id(7, 7)), "over", Now),
-        new PolicyChanged(Policy.Default with { Weights = new Weights(300, 200, 250, 400) }, "op-7", Now),
+        new PolicyChanged(Policy.Default with { Weights = new Weights(300, 200, 250, 400, NotHelpedBeforeMetres: 500) }, "op-7", Now),
         new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1], 5), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now, 2, 1, [new LedgerSeen(R1, 7)]),
     ];
 
@@ -82,12 +82,29 @@ public class SampleTests
     [Theory, MemberData(nameof(MessageNames))]
     public void a_published_message_can_be_read_for_ever(string name) => Check(Messages.Single(message => message.GetType().Name == name), "message-");
 
-    [Theory, InlineData("policy-changed-before-plans.json"), InlineData("policy-changed-before-weights.json"), InlineData("policy-changed-before-telling.json")]
+    [Theory, InlineData("policy-changed-before-plans.json"), InlineData("policy-changed-before-weights.json"), InlineData("policy-changed-before-telling.json"),
+     InlineData("policy-changed-before-prior-help.json")]
     public void a_policy_from_before_is_read_with_what_holds_by_default(string file)
     {
         using var stored = File.OpenRead(Path.Combine(Folder(), file));
         var policy = Serializer.FromJson<PolicyChanged>(stored).Policy;
         Assert.Equal(Policy.Default with { Weights = policy.Weights }, policy);
+        Assert.Equal(0, policy.Weights?.NotHelpedBeforeMetres ?? 0);
+    }
+
+    [Fact]
+    public void what_is_of_before_prior_help_was_weighed_is_read_and_written_without_it()
+    {
+        Assert.Null(ReadAgain<NeedReceived>("need-received-before-prior-help.json").Need.HelpedBefore);
+        Assert.Null(ReadAgain<Huzhu.Matching.Domain.OfferMade>("offer-made-before-prior-help.json").Explanation.Weighed);
+
+        static T ReadAgain<T>(string file)
+        {
+            var json = File.ReadAllText(Path.Combine(Folder(), file));
+            var read = Serializer.FromJson<T>(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(json)));
+            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(json), JsonNode.Parse(Serializer.ToJson(read))));
+            return read;
+        }
     }
 
     [Fact]

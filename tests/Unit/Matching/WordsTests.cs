@@ -52,6 +52,21 @@ public class WordsTests
     }
 
     [Fact]
+    public void who_has_helped_before_is_said_to_those_who_may_know()
+    {
+        var (helped, hasNot) = (Because with { Weighed = new Weighed(0, 0, 0, 0, 0) }, Because with { Weighed = new Weighed(0, 200, 0, 0, 300) });
+        var state = Fold(Received(Urgency.LifeThreatening), Made(O1, R1) with { Explanation = helped }, Made(O2, R2) with { Explanation = hasNot });
+        ExplanationView View(InWords words, bool tells = true) => ExplanationView.Of(Need().NeedId, state, words, tells);
+
+        Assert.Contains("It has helped the person before.", View(InWords.English).Offers[0].Words);
+        Assert.Contains("By the policy's weights it counted as 500 m further away than it is: 200 m for not being led by a peer, 300 m for not having helped the person before.", View(InWords.English).Offers[1].Words);
+        Assert.Contains("它以前帮助过求助者。", View(InWords.Chinese).Offers[0].Words);
+        Assert.Contains("按策略的权重，它的距离多算 500 m：不是同伴带领，200 m，没有帮助过求助者，300 m。", View(InWords.Chinese).Offers[1].Words);
+        Assert.All(View(InWords.English, tells: false).Offers, offer => Assert.DoesNotContain(offer.Words, word => word.Contains("helped the person before") || word.Contains("300 m")));
+        Assert.All(View(InWords.English, tells: false).Offers, offer => Assert.Null(offer.Data.Weighed!.NotHelpedBefore));
+    }
+
+    [Fact]
     public void it_reads_the_same_in_chinese()
     {
         var why = Because with

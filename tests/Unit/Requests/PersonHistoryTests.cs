@@ -66,6 +66,47 @@ public class PersonHistoryTests
         Assert.Equal([Given.Helper], Of(ended, Given.State("open")).Excluded);
     }
 
+    [Theory]
+    [InlineData("fulfilled", true)]
+    [InlineData("closed", true)]
+    [InlineData("accepted", false)]
+    [InlineData("on-hold", false)]
+    [InlineData("reopened", false)]
+    [InlineData("cancelled", false)]
+    [InlineData("repeat", false)]
+    public void only_help_that_was_given_counts(string state, bool counts) => Assert.Equal(counts, HelpersOf(Given.State(state)).Contains(Given.Helper));
+
+    [Fact]
+    public void help_that_was_disputed_is_wanted_again_or_worries_somebody_does_not_count()
+    {
+        foreach (var said in new RequestEvent[] { new NeedDisputed(Given.Need, [], "not-delivered", null, "me", Given.Now.AddHours(2)), Given.Reopened })
+            Assert.Empty(HelpersOf(Decider.Evolve(Given.State("closed"), said)));
+        Assert.Empty(HelpersOf(Decider.Evolve(Given.State("fulfilled"), Given.Concern)));
+        // Nor does whoever a concern is about count for what was good before.
+        var history = Of(Given.State("on-hold"));
+        history.AddHelp(Given.State("closed"));
+        Assert.Empty(history.Helpers);
+    }
+
+    [Fact]
+    public void the_newest_who_helped_are_told_of_once_and_in_order_of_id()
+    {
+        var helpers = Enumerable.Range(0, PersonHistory.MaxHelpers + 3).Select(_ => new ResponderId(Guid.NewGuid())).ToArray();
+        var all = helpers.Select((helper, hours) => Helped(helper, Given.Now.AddHours(hours))).Append(Helped(helpers[4], Given.Now)).ToArray();
+        Assert.Equal(helpers[3..].OrderBy(id => id.Value), HelpersOf(all));
+        Assert.Equal(HelpersOf(all), HelpersOf([.. all.Reverse()]));
+    }
+
+    private static RequestState Helped(ResponderId helper, DateTimeOffset at) => Decider.Fold([Given.Submitted(), Given.Told(5, NeedState.Fulfilled, helper, at)]);
+
+    private static IReadOnlyList<ResponderId> HelpersOf(params RequestState[] requests)
+    {
+        var history = new PersonHistory();
+        foreach (var request in requests)
+            history.AddHelp(request);
+        return history.Helpers;
+    }
+
     [Fact]
     public void a_source_without_a_channel_has_none_and_a_reference_cannot_leave_its_place_in_a_url()
     {

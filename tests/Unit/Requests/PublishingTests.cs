@@ -19,10 +19,10 @@ public class PublishingTests
     [Fact]
     public void a_complete_intake_publishes_its_needs_with_all_that_matching_must_know()
     {
-        var content = Given.Content(urgency: Urgency.Health) with { OwnGroupId = Given.Stranger, ExcludedResponders = [Given.Helper] };
+        var content = Given.Content(urgency: Urgency.Health) with { OwnGroupId = Given.Stranger, ExcludedResponders = [Given.Helper], HelpedBefore = [Given.Stranger] };
         var message = Assert.IsType<V1.NeedSubmitted>(Assert.Single(Publish("missing", Given.Submitted(content))));
         Assert.Equivalent(new V1.Need(Given.Need, Given.Request, Given.Person, ServiceKinds.Medicine, DeliveryMode.Offline, 2, new GeoPoint(31.2201, 121.44011), "J",
-            Urgency.Health, [CommunicationNeed.TextOnly], Given.Stranger, [Given.Helper], Given.Now), message.Need, strict: true);
+            Urgency.Health, [CommunicationNeed.TextOnly], Given.Stranger, [Given.Helper], Given.Now, [Given.Stranger]), message.Need, strict: true);
     }
 
     [Fact]

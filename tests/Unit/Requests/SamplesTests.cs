@@ -22,7 +22,7 @@ public class SamplesTests
 
     private static readonly Dictionary<string, object> Stored = new object[]
     {
-        Given.Submitted(Given.Content(duplicateOf: Given.Older) with { OwnGroupId = Given.Stranger, ExcludedResponders = [Given.Helper] }),
+        Given.Submitted(Given.Content(duplicateOf: Given.Older) with { OwnGroupId = Given.Stranger, ExcludedResponders = [Given.Helper], HelpedBefore = [Given.Stranger] }),
         new IntakeExtended(Given.Content(partial: true) with { Consent = null, SubDistrict = null }, "local-intake", At),
         new IntakeCompleted(Given.Content(), "local-intake", At),
         new IntakeAbandoned("mistake", Given.Words, "local-intake", At),
@@ -41,7 +41,7 @@ public class SamplesTests
     }.ToDictionary(stored => stored.GetType().Name);
 
     private static readonly V1.Need Need = new(Given.Need, Given.Request, Given.Person, ServiceKinds.Medicine, DeliveryMode.Offline, 2,
-        new GeoPoint(31.2201, 121.44011), "J", Urgency.Health, [CommunicationNeed.SignLanguage, CommunicationNeed.Proxy], Given.Stranger, [Given.Helper], At);
+        new GeoPoint(31.2201, 121.44011), "J", Urgency.Health, [CommunicationNeed.SignLanguage, CommunicationNeed.Proxy], Given.Stranger, [Given.Helper], At, [Given.Stranger]);
 
     private static readonly Dictionary<string, object> Published = new object[]
     {
@@ -80,6 +80,18 @@ public class SamplesTests
         var read = JsonSerializer.Deserialize(frozen, sample.GetType(), JsonSerializerOptions.Web);
         AssertSame(frozen, JsonSerializer.Serialize(read, sample.GetType(), JsonSerializerOptions.Web));
         AssertSame(frozen, JsonSerializer.Serialize(sample, sample.GetType(), JsonSerializerOptions.Web));
+    }
+
+    [Fact]
+    public void what_is_of_before_prior_help_was_told_is_read_and_written_without_it()
+    {
+        var (stored, published) = (Frozen("RequestSubmitted-before-prior-help"), Frozen("contract.NeedSubmitted-before-prior-help"));
+        var submitted = Serializer.FromJson<RequestSubmitted>(new MemoryStream(Encoding.UTF8.GetBytes(stored)));
+        Assert.Null(submitted.Content.HelpedBefore);
+        AssertSame(stored, Serializer.ToJson(submitted));
+        var message = JsonSerializer.Deserialize<V1.NeedSubmitted>(published, JsonSerializerOptions.Web)!;
+        Assert.Null(message.Need.HelpedBefore);
+        AssertSame(published, JsonSerializer.Serialize(message, JsonSerializerOptions.Web));
     }
 
     [Fact]
