@@ -102,7 +102,10 @@ static class AssignBenchmark
         var (before, needs) = (Needs(random, count, clustered), Needs(random, count, clustered));
         Roster Groups() => Directory(new Random(2 * seed), groups, (int)(count / load), kinds);
         // Whoever is left without somebody is so whatever comes first: the optimum is the shortest way to as many as can be served.
-        var optimum = Planner.Assign(needs, Groups(), Policy, Zones, Now, 10_000_000).Event;
+        var (all, free) = (Planner.Assign(needs, Groups(), Policy, Zones, Now, 10_000_000), Groups());
+        var optimum = all.Event;
+        if (Distance(needs, free, all) > 1.0001 * Bound(needs, free, all))
+            throw new InvalidOperationException("What was taken for the optimum is not proved to be it.");
         var (served, metres) = OneByOne(needs, Groups());
         var (pricedServed, pricedMetres) = OneByOne(needs, Groups(), before);
         var least = optimum.DistanceMetres / optimum.Served;
