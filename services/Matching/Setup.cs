@@ -38,6 +38,7 @@ public static class Setup
         services.AddHostedService(provider => provider.GetRequiredService<Decider>());
         services.AddSingleton<BacklogTrial>();
         services.AddHostedService<SafetyNet>();
+        services.AddHostedService<PriceSetting>();
         services.AddTimer<OfferExpiryTimer>();
         services.AddTimer<EscalationTimer>();
         services.ConfigureMarten((provider, options) => options.Projections.Subscribe(new BacklogSubscription(provider), subscription =>

@@ -39,6 +39,9 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     /// <summary>What another replica wrote may not have been heard of for so long.</summary>
     private static readonly TimeSpan HeardWithin = TimeSpan.FromSeconds(2);
 
+    /// <summary>Another replica may not have heard of new prices for so long.</summary>
+    private static readonly TimeSpan PricesKept = TimeSpan.FromMinutes(5);
+
     /// <summary>A transaction's events lie close together, but others' lie between them: by then they have all been read.</summary>
     private const int ReadAhead = 20_000;
     private const int MaxNamed = 1000;
@@ -55,6 +58,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     private readonly Queue<Waiting> _pending = new();
     private readonly List<PolicyState> _policies = [PolicyState.Initial];
     private readonly Dictionary<Guid, NeedsAssigned> _plans = [];
+    private readonly Queue<(Plan Prices, DateTimeOffset At)> _prices = new();
     private readonly List<Zones> _zones = [new(MeasuresState.Initial)];
     private readonly List<Difference> _differences = [];
     private MeasuresState _measures = MeasuresState.Initial;
@@ -152,6 +156,12 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
                 break;
             case PolicyEvent change:
                 _policies.Add(PolicyState.Evolve(_policies[^1], change));
+                break;
+            case PricesSet prices:
+                _prices.Enqueue((Plan.Of(prices, stored.Version), prices.At));
+                // An offer names those that held when it was made.
+                while (_prices.Count > 2 && _prices.ElementAt(1).At < (_pending.TryPeek(out var first) ? first.At : prices.At) - PricesKept)
+                    _prices.Dequeue();
                 break;
             case NeedsAssigned assigned:
                 _plans[stored.Stream] = assigned;
@@ -277,6 +287,11 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
             Differs(offer, $"it names the plan {plan}, which the log does not have before it");
             return;
         }
+        if (why.Priced is { } priced && PricesOf(priced.Version) is null)
+        {
+            Differs(offer, $"it names version {priced.Version} of the prices, which the log does not have near it");
+            return;
+        }
         var named = why.LeftOut.Select(left => (left.ResponderId, left.LedgerVersion)).Append((ResponderId: offer.Offer.ResponderId, why.LedgerVersion)).ToList();
         foreach (var (id, version) in named)
         {
@@ -343,7 +358,7 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     {
         var (made, why) = (offer.Offer, offer.Offer.Explanation);
         var (policy, zones) = (_policies[(int)why.PolicyVersion], _zones[(int)why.ZonesVersion]);
-        var plan = why.PlanId is { } id ? Plan.Of(id, _plans[id]) : null;
+        var plan = why.PlanId is { } id ? Plan.Of(id, _plans[id]) : why.Priced is { } priced ? PricesOf(priced.Version) : null;
         suspects = [];
         Choice choice;
         if (why.Assignment is { } assignment)
@@ -367,6 +382,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
         }
         if (!SameDistance(again.DistanceMetres, why.DistanceMetres))
             return $"the distance is {again.DistanceMetres} m instead of {why.DistanceMetres} m";
+        if (again.Priced != why.Priced)
+            return $"its price is {again.Priced?.Metres} m instead of {why.Priced?.Metres} m";
         if ((again.Held, again.Capacity) != (why.Held, why.Capacity))
             return $"{best.Id} held {again.Held} of {again.Capacity} places instead of {why.Held} of {why.Capacity}";
         if (again.Weighed != why.Weighed)
@@ -387,6 +404,8 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
 
         static string Words(LeftOut? left) => left is null ? "nobody" : $"{left.ResponderId}{Away(left.DistanceMetres)}, left out for {left.Reason}";
     }
+
+    private Plan? PricesOf(long version) => _prices.FirstOrDefault(prices => prices.Prices.Version == version).Prices;
 
     /// <summary>Tries other versions of those that the explanation does not name and that stand in the way.</summary>
     /// <returns>Null when it comes out alike; else what is wrong when nobody stands in the way any more, or what was wrong at first.</returns>

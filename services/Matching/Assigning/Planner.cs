@@ -30,12 +30,13 @@ public static class Planner
     internal static double UnservedMetresOf(int position, int needs) => UnservedMetres + BeforeMetres * (needs - position);
 
     /// <param name="needs">In the order in which they are to be served where there are too few places.</param>
-    public static Draft Assign(IReadOnlyList<MatchState> needs, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now)
+    /// <param name="unservedMetres">What it costs to leave any of them without somebody; null: more than any way there is, and more for whoever comes before.</param>
+    public static Draft Assign(IReadOnlyList<MatchState> needs, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now, double? unservedMetres = null)
     {
         var (numbers, responders) = (new Dictionary<ResponderId, int>(), new List<Listing>());
         var transport = new Transport(
             new Places(responders), [.. needs.Select(need => policy.Policy.For(need.Urgency).ParallelOffers)],
-            [.. needs.Select((_, position) => (long)(Millimetres * UnservedMetresOf(position, needs.Count)))]);
+            [.. needs.Select((_, position) => (long)(Millimetres * (unservedMetres ?? UnservedMetresOf(position, needs.Count))))]);
         var found = new HashSet<(int Need, int Responder)>();
         for (var need = 0; need < needs.Count; need++)
             Add(need, null, double.PositiveInfinity, NearestFirst);

@@ -51,6 +51,9 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     public PolicyState Policy { get; private set; } = PolicyState.Initial;
     public Zones Zones { get; private set; } = new(MeasuresState.Initial);
 
+    /// <summary>Of those who are still to come, as they were last set.</summary>
+    public Plan Prices { get; private set; } = Plan.None;
+
     /// <summary>Ends when the directory has been read; nothing is decided before.</summary>
     public Task Loaded => _loaded.Task;
     public bool IsReady => _loaded.Task.IsCompletedSuccessfully;
@@ -61,7 +64,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     /// <summary>Ends when telling has been behind, and is not any more.</summary>
     public Task CaughtUp => Volatile.Read(ref _caughtUp).Task;
 
-    public Situation Look() => new(Roster, Policy, Zones, Now(), TellingIsBehind);
+    public Situation Look() => new(Roster, Policy, Zones, Now(), TellingIsBehind, Policy.Policy.Prices is not null && Prices.Prices.Count > 0 ? Prices : null);
 
     /// <summary>Queues the work and waits until it is in the log, or refused.</summary>
     public async Task<Answer> DoAsync(Work work, CancellationToken cancellation)
@@ -85,7 +88,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     public Task<Answer> DoAsync(NeedId needId, DecideOnMatch decide, Lane lane, Cause cause, CancellationToken cancellation) =>
         DoAsync(new NeedWork(needId, decide, lane, cause), cancellation);
 
-    /// <summary>Has these streams (ledgers, the policy, the measures) read again before the next decision, and waits for that.</summary>
+    /// <summary>Has these streams (ledgers, the policy, the measures, the prices) read again before the next decision, and waits for that.</summary>
     public async Task RefreshAsync(IReadOnlyCollection<Guid> streams, CancellationToken cancellation)
     {
         if (streams.Count == 0)
@@ -147,6 +150,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                 Policy = await log.AppendAsync<PolicyState, PolicyEvent>(PolicyState.StreamId, PolicyState.Initial, PolicyState.Evolve,
                     state => PolicyState.DecideFirst(state, Now()).Events, Cause.Current(), cancellation);
                 Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
+                Prices = await log.LoadPricesAsync(cancellation);
                 foreach (var (id, state) in await log.LoadLedgersAsync(null, cancellation))
                     Roster.Set(id, state);
                 return mark;
@@ -310,7 +314,9 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                     Policy = await log.LoadPolicyAsync(cancellation);
                 if (streams.Contains(MeasuresState.StreamId))
                     Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
-                var ids = streams.Where(id => id != PolicyState.StreamId && id != MeasuresState.StreamId).Select(ResponderId.Of).ToArray();
+                if (streams.Contains(PricesSet.StreamId))
+                    Prices = await log.LoadPricesAsync(cancellation);
+                var ids = streams.Where(id => id != PolicyState.StreamId && id != MeasuresState.StreamId && id != PricesSet.StreamId).Select(ResponderId.Of).ToArray();
                 if (ids.Length > 0)
                 {
                     var ledgers = await log.LoadLedgersAsync(ids, cancellation);
@@ -336,7 +342,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     }
 
     /// <summary>
-    /// Follows the ledgers, the policy and the measures as other replicas change them, up to the daemon's high-water
+    /// Follows the ledgers, the policy, the measures and the prices as other replicas change them, up to the daemon's high-water
     /// mark, below which no event can appear any more. What is missed for a moment costs a conflict, never a place.
     /// </summary>
     private async Task TailAsync(long mark, CancellationToken cancellation)
@@ -357,7 +363,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                     group by m.at, e.stream_id
                     """);
                 command.Parameters.AddWithValue(mark);
-                command.Parameters.AddWithValue(new[] { PolicyState.StreamId, MeasuresState.StreamId });
+                command.Parameters.AddWithValue(new[] { PolicyState.StreamId, MeasuresState.StreamId, PricesSet.StreamId });
                 var behind = false;
                 await using (var reader = await command.ExecuteReaderAsync(cancellation))
                 {
@@ -396,6 +402,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private long KnownVersionOf(Guid stream) =>
         stream == PolicyState.StreamId ? Policy.Version
         : stream == MeasuresState.StreamId ? Zones.Version
+        : stream == PricesSet.StreamId ? Prices.Version
         : Roster.StateOf(ResponderId.Of(stream)).Version;
 
     private async Task<long> ReadMarkAsync(CancellationToken cancellation)

@@ -105,6 +105,23 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
         await session.SaveChangesAsync(cancellation);
     }
 
+    /// <summary>The prices of those who are still to come, as they were last set.</summary>
+    public async Task<Plan> LoadPricesAsync(CancellationToken cancellation)
+    {
+        await using var session = store.QuerySession();
+        var last = await session.Events.QueryAllRawEvents().Where(stored => stored.StreamId == PricesSet.StreamId)
+            .OrderByDescending(stored => stored.Version).Take(1).ToListAsync(cancellation);
+        return last is [{ Data: PricesSet prices, Version: var version }] ? Plan.Of(prices, version) : Plan.None;
+    }
+
+    /// <exception cref="Exception">Another replica was first: see <see cref="IsConflict"/>.</exception>
+    public async Task AppendPricesAsync(PricesSet prices, long version, Cause cause, CancellationToken cancellation)
+    {
+        await using var session = store.LightweightSession();
+        session.Events.Append(PricesSet.StreamId, version + 1, prices).CausedBy(cause);
+        await session.SaveChangesAsync(cancellation);
+    }
+
     /// <summary>Begins the stream of a plan.</summary>
     public async Task<Guid> AppendPlanAsync(NeedsAssigned assigned, Cause cause, CancellationToken cancellation)
     {

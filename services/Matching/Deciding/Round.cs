@@ -99,7 +99,9 @@ public sealed class Round(Situation situation)
                 Wait(() => new Nobody(NeedStateChanged.TellingIsBehind, new Dictionary<string, int>()));
                 return;
             }
-            var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, plan);
+            // Danger of life has the nearest, whoever else is to come.
+            var prices = plan ?? (match.State.Urgency is Urgency.LifeThreatening ? null : Situation.Prices);
+            var choice = Ranker.Rank(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now, prices);
             if (choice.Best is not { } best)
             {
                 Wait(() => Ranker.WhyNobody(match.State, Situation.Roster, Situation.Policy, Situation.Zones, Situation.Now));

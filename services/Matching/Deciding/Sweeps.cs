@@ -113,6 +113,26 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
         return count;
     }
 
+    /// <summary>The newest offline needs since then, and how many there were.</summary>
+    public async Task<(IReadOnlyList<Need> Needs, int Count)> RecentAsync(DateTimeOffset since, int atMost, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            select need, urgency_rank, count(*) over ()::int from {Tables.Needs}
+            where submitted_at > $1 and need->>'mode' = $2 order by submitted_at desc, need_id limit $3
+            """);
+        command.Parameters.AddWithValue(since.ToUniversalTime());
+        command.Parameters.AddWithValue(Words.Of(DeliveryMode.Offline));
+        command.Parameters.AddWithValue(atMost);
+        var (needs, count) = (new List<Need>(), 0);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            needs.Add(ReadNeed(reader.GetString(0), reader.GetInt32(1)));
+            count = reader.GetInt32(2);
+        }
+        return (needs, count);
+    }
+
     /// <summary>Escalates what waits longer than the policy says, where a timer of an older policy is not due yet.</summary>
     public async Task EscalateOverdueAsync(Cause cause, CancellationToken cancellation)
     {

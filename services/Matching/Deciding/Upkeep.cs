@@ -1,4 +1,5 @@
 using Huzhu.Contracts;
+using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Domain;
 using Huzhu.ServiceDefaults;
 using JasperFx.Events.Daemon;
@@ -140,6 +141,52 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider,
         await sweeps.EscalateOverdueAsync(cause, cancellation);
         if (await sweeps.CountBacklogAsync(cancellation) > 0)
             await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
+    }
+}
+
+/// <summary>
+/// Works out what places are worth to those who are still to come, as often as the policy says, where needs are decided: on
+/// a copy of the directory, beside the loop.
+/// </summary>
+public sealed class PriceSetting(DecisionLoop loop, Log log, Sweeps sweeps, Decider decider, TimeProvider time, ILogger<PriceSetting> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await loop.Loaded.WaitAsync(stoppingToken);
+            using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
+            var last = time.GetTimestamp();
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                if (loop.Policy.Policy.Prices is not { } pricing || time.GetElapsedTime(last).TotalSeconds < pricing.EverySeconds)
+                    continue;
+                last = time.GetTimestamp();
+                try
+                {
+                    if (!decider.IsElsewhere)
+                        await SetAsync(pricing, stoppingToken);
+                }
+                catch (Exception exception) when (exception is not OperationCanceledException)
+                {
+                    logger.LogWarning(exception, "Prices could not be set; those from before hold until they can");
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    private async Task SetAsync(Pricing pricing, CancellationToken cancellation)
+    {
+        var (situation, before) = (loop.Look(), loop.Prices);
+        var (recent, demand) = await sweeps.RecentAsync(situation.Now - TimeSpan.FromSeconds(pricing.DemandSeconds), Pricer.MostNeeds, cancellation);
+        var prices = Pricer.Price(recent, demand, situation.Roster.All, situation.Policy, situation.Zones, situation.Now);
+        if (prices.Prices.Count == before.Prices.Count && prices.Prices.All(price => before.PriceOf(price.ResponderId) == price.Metres))
+            return;
+        await log.AppendPricesAsync(prices, before.Version, Cause.Current("prices"), cancellation);
+        await loop.RefreshAsync([PricesSet.StreamId], cancellation);
     }
 }
 

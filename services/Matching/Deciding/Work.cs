@@ -13,7 +13,8 @@ public enum Lane { Urgent, Normal, Bulk }
 
 /// <summary>What a decision is made against, fixed for one batch.</summary>
 /// <param name="TellingIsBehind">See <see cref="Policy.TellingIsBehind"/>.</param>
-public sealed record Situation(Roster Roster, PolicyState Policy, Zones Zones, DateTimeOffset Now, bool TellingIsBehind = false);
+/// <param name="Prices">Of those who are still to come; null when nobody has one.</param>
+public sealed record Situation(Roster Roster, PolicyState Policy, Zones Zones, DateTimeOffset Now, bool TellingIsBehind = false, Plan? Prices = null);
 
 /// <summary>What a command on a match wants, given its state. Pure.</summary>
 public delegate Decision<MatchEvent> DecideOnMatch(MatchState state, Situation situation);

@@ -23,6 +23,7 @@ namespace Huzhu.Matching.Domain;
 /// <param name="Weighed">Null when nothing is weighed.</param>
 /// <param name="PlanId">The stream of the plan whose prices the order minded, where many needs were assigned together.</param>
 /// <param name="Assignment">Who chose the responder by hand, where a person did; the hard rules held all the same.</param>
+/// <param name="Priced">Null when no prices of those who are still to come were minded.</param>
 public sealed record Explanation(
     long PolicyVersion,
     long ZonesVersion,
@@ -38,7 +39,8 @@ public sealed record Explanation(
     IReadOnlyDictionary<string, int> OthersLeftOut,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Guid? PlanId = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Assignment? Assignment = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weighed? Weighed = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weighed? Weighed = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Priced? Priced = null);
 
 /// <summary>A person of the operating centre chose whom to ask.</summary>
 /// <param name="By">The subject of the token.</param>
@@ -53,6 +55,11 @@ public sealed record Weighed(double OtherSubDistrict, double NoPeer, double Load
     [JsonIgnore]
     public double Metres => OtherSubDistrict + NoPeer + Load + Turn + (NotHelpedBefore ?? 0);
 }
+
+/// <summary>The prices that the order minded, and what the responder's was.</summary>
+/// <param name="Version">Of the stream of prices.</param>
+/// <param name="Metres">Added to its distance.</param>
+public sealed record Priced(long Version, double Metres);
 
 /// <summary>A responder that is better placed than the one chosen, and the hard rule that excluded it.</summary>
 public sealed record LeftOut(ResponderId ResponderId, ResponderKind Kind, string Reason, double? DistanceMetres, long LedgerVersion);
@@ -107,6 +114,7 @@ public static class OrderReasons
     public const string SameSubDistrict = "same-sub-district";
     public const string LeastLoaded = "least-loaded";
     public const string LeastTogether = "least-together";
+    public const string LeastPriced = "least-priced";
     public const string LeastWeighed = "least-weighed";
     public const string LowestId = "lowest-id";
     public const string ByOperator = "by-operator";

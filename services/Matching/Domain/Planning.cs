@@ -36,3 +36,16 @@ public sealed record NeedsAssigned(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long PolicyVersion = 0,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long ZonesVersion = 0,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<LedgerSeen>? Ledgers = null) : PlanEvent(At);
+
+/// <summary>
+/// What places are worth to those who are still to come, worked out from those who came lately. Offers that follow name the
+/// version of this stream: an offline need that nobody's life hangs on goes to whoever costs it least, distance and price together.
+/// </summary>
+/// <param name="Prices">Of those whose places others will need more; nobody else has one.</param>
+/// <param name="Demand">How many offline needs came within the policy's time.</param>
+/// <param name="Places">What they were set against: free ones, and some of those that are held.</param>
+public sealed record PricesSet(IReadOnlyList<Price> Prices, int Demand, int Places, long PolicyVersion, long ZonesVersion, DateTimeOffset At) : PlanEvent(At)
+{
+    /// <summary>The one stream that holds every version.</summary>
+    public static readonly Guid StreamId = new("3c5d2f1e-6a47-5b90-9e21-707269636573");
+}

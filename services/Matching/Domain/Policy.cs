@@ -34,6 +34,16 @@ public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMet
     public bool WeighNothing => OtherSubDistrictMetres == 0 && NoPeerMetres == 0 && FullLoadMetres == 0 && TurnMetres == 0 && NotHelpedBeforeMetres == 0;
 }
 
+/// <summary>
+/// What places are worth to those who are still to come, from those who came lately: an offline need then goes a little further
+/// where the nearer place is needed more by others. Danger of life has the nearest all the same.
+/// </summary>
+/// <param name="DemandSeconds">How far back those who came are looked at: about as long as help holds a place, so that as many will want the same places.</param>
+/// <param name="MostMetres">The most that a place can be worth, and the furthest way that is minded.</param>
+/// <param name="MostLoad">More than this share of all places is not thought to be wanted.</param>
+/// <param name="EverySeconds">How often it is worked out anew.</param>
+public sealed record Pricing(double DemandSeconds = 24 * 3600, double MostMetres = 3_000, double MostLoad = 0.95, double EverySeconds = 300);
+
 /// <summary>What the order of responders and the timers follow. Data with a version; every offer names the version that made it.</summary>
 /// <param name="ProviderBeforeGroup">Formal providers are asked before groups while they are open.</param>
 /// <param name="MaxCandidatesExplained">How many of the better placed ones an offer's explanation names one by one.</param>
@@ -41,6 +51,7 @@ public sealed record Weights(double OtherSubDistrictMetres = 0, double NoPeerMet
 /// <param name="Weights">Null: nothing is weighed.</param>
 /// <param name="AgeAfterSeconds">Whoever has waited so long comes among those of the next urgency, and so on, but never before those in danger of life. 0: never.</param>
 /// <param name="MaxUntoldOffers">While more offers than this are made and not yet told, only needs of people in danger of life get any: the others wait.</param>
+/// <param name="Prices">Null: nearest first, whoever else is to come.</param>
 /// <param name="AssignTogetherFrom">So many offline needs that move at once are assigned together, for the shortest way to all of them; fewer, one by one. 0: never together.</param>
 public sealed record Policy(
     bool ProviderBeforeGroup,
@@ -53,7 +64,8 @@ public sealed record Policy(
     int AssignTogetherFrom = 16,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Weights? Weights = null,
     double AgeAfterSeconds = 24 * 3600,
-    int MaxUntoldOffers = 1000)
+    int MaxUntoldOffers = 1000,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Pricing? Prices = null)
 {
     private const double MinSeconds = 0.01;
     private const double MaxSeconds = 90 * 24 * 3600;
@@ -65,7 +77,8 @@ public sealed record Policy(
         Hardship: new(3600, 1, 24 * 3600, 4 * 3600),
         Routine: new(6 * 3600, 1, 72 * 3600, 24 * 3600),
         MaxCandidatesExplained: 50,
-        MaxUnansweredOffersPerNeed: 100);
+        MaxUnansweredOffersPerNeed: 100,
+        Prices: new Pricing());
 
     public UrgencyRules For(Urgency urgency) => urgency switch
     {
@@ -103,6 +116,14 @@ public sealed record Policy(
         Between(AssignTogetherFrom, 0, 1_000_000, "assignTogetherFrom");
         if (AgeAfterSeconds != 0)
             Seconds(AgeAfterSeconds, "ageAfterSeconds");
+        if (Prices is { } prices)
+        {
+            Seconds(prices.DemandSeconds, "prices.demandSeconds");
+            Seconds(prices.EverySeconds, "prices.everySeconds");
+            Metres(prices.MostMetres, "prices.mostMetres");
+            if (prices.MostLoad is not (> 0 and <= 1))
+                errors["prices.mostLoad"] = ["Must be above 0 and at most 1."];
+        }
         if (Weights is { } weights)
         {
             Metres(weights.OtherSubDistrictMetres, "weights.otherSubDistrictMetres");

@@ -55,6 +55,8 @@ public sealed class InWords
         yield return First(why);
         if (why.Assignment is { } assignment)
             yield return Say("assigned", ("by", assignment.By), ("reason", assignment.Reason.TrimEnd('.', '。')));
+        if (why.Priced is { Metres: > 0 } priced)
+            yield return Say("priced", ("distance", Distance(priced.Metres)), ("version", priced.Version));
         if (why.Weighed is { Metres: > 0 } weighed)
             yield return Say("weighed", ("distance", Distance(weighed.Metres)), ("weights", string.Join(_comma, Weights(weighed))));
         if (why.Weighed is { NotHelpedBefore: 0 })
@@ -100,12 +102,16 @@ public sealed class InWords
 
     private string First(Explanation why) => why is { FirstBecause: OrderReasons.Nearest, RunnerUpDistanceMetres: { } next }
         ? Say("first.nearest.next", ("distance", Distance(next)))
+        : why is { FirstBecause: OrderReasons.LeastPriced } && NearestKeptFrom(why) is { } nearest
+        ? Say("first.least-priced.by", ("distance", Distance(why.DistanceMetres - nearest)))
         : Say(All.ContainsKey($"first.{why.FirstBecause}") ? $"first.{why.FirstBecause}" : "first.by-rule", ("code", why.FirstBecause));
+
+    private static double? NearestKeptFrom(Explanation why) => why.LeftOut.FirstOrDefault(left => left.Reason == ExclusionReasons.KeptForOthers)?.DistanceMetres;
 
     private static string Otherwise(Explanation why) => why switch
     {
         { Assignment: not null } => "otherwise.passed-over",
-        { PlanId: not null } => "otherwise.kept",
+        { PlanId: not null } or { Priced: not null } => "otherwise.kept",
         { Weighed: not null } => "otherwise.weighed",
         _ => "otherwise",
     };

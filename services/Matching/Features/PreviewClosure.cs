@@ -106,7 +106,7 @@ public sealed class PreviewClosure(DecisionLoop loop, Log log, NpgsqlDataSource 
                     || seals && copy.StateOf(offer.ResponderId).Profile is { } profile && Ranker.CrossesZone(offer.Need, profile, zones)).ToList();
             var some = taken.Take(MaxRehearsed).ToList();
             var matches = await log.LoadMatchesAsync([.. some.Select(offer => offer.Need.NeedId).Distinct()], cancellation);
-            var moved = await Task.Run(() => Rehearsal.Run(copy, situation.Policy, zones, some, matches.ToDictionary(match => match.Key, match => match.Value.State), situation.Now), cancellation);
+            var moved = await Task.Run(() => Rehearsal.Run(copy, situation.Policy, zones, some, matches.ToDictionary(match => match.Key, match => match.Value.State), situation.Now, situation.Prices), cancellation);
             var ways = moved.Select(one => one.DistanceMetres).OfType<double>().Order().ToList();
             return Results.Ok(new ClosurePreview(
                 situation.Now, [.. closing.OrderByDescending(provider => provider.Held).ThenBy(provider => provider.ResponderId.Value)], taken.Count, moved.Count,

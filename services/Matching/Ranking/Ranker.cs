@@ -19,7 +19,7 @@ public sealed record Assessment(Listing Listing, ResponderState State, string? R
 /// </summary>
 public static class Ranker
 {
-    /// <param name="plan">Prices that the order minds, where the need is one of many that were assigned together.</param>
+    /// <param name="plan">Prices that the order minds, where the need is one of many that were assigned together or others are thought to come.</param>
     public static Choice Rank(MatchState match, Roster directory, PolicyState policy, Zones zones, DateTimeOffset now, Plan? plan = null)
     {
         var asked = new Asked(match, policy.Policy, zones, now, plan);
@@ -27,8 +27,13 @@ public static class Ranker
         if (best is not { } chosen)
             return new Choice(null, null);
         var passed = asked.Minds ? ExclusionReasons.KeptForOthers : asked.Costs ? ExclusionReasons.WeighedAgainst : null;
-        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Minds), runnerUp, asked.LeftOutBefore(chosen, directory, passed));
-        return new Choice(chosen.Listing, explanation with { PlanId = asked.Minds ? plan!.Id : null, Weighed = asked.Weigh(chosen.Listing) });
+        var explanation = Explain(policy, zones, chosen, chosen.Before(runnerUp, asked.Passing), runnerUp, asked.LeftOutBefore(chosen, directory, passed));
+        return new Choice(chosen.Listing, explanation with
+        {
+            PlanId = asked.Minds && plan!.Version == 0 ? plan.Id : null,
+            Priced = asked.Minds && plan!.Version > 0 ? new Priced(plan.Version, plan.PriceOf(chosen.Listing.Id)) : null,
+            Weighed = asked.Weigh(chosen.Listing),
+        });
     }
 
     /// <summary>Why nobody can be asked: looks at everybody, so only for a need that <see cref="Rank"/> found nobody for.</summary>
@@ -145,6 +150,9 @@ public static class Ranker
 
         /// <summary>The order minds a plan's prices.</summary>
         public bool Minds => _plan is not null;
+
+        /// <summary>What has put one before others that were better placed.</summary>
+        public string Passing => _plan is null ? OrderReasons.LeastWeighed : _plan.Version > 0 ? OrderReasons.LeastPriced : OrderReasons.LeastTogether;
 
         /// <summary>The order is by cost, and not by distance alone.</summary>
         public bool Costs => _plan is not null || _weights is not null;
@@ -429,10 +437,11 @@ public static class Ranker
         }
 
         /// <summary>The first thing in the order that tells the two apart.</summary>
-        public string Before(Candidate? next, bool minds) => next switch
+        /// <param name="passing">What it is where the next one is better placed.</param>
+        public string Before(Candidate? next, string passing) => next switch
         {
             null => OrderReasons.OnlyOne,
-            { } other when CompareTo(other) > 0 => minds ? OrderReasons.LeastTogether : OrderReasons.LeastWeighed,
+            { } other when CompareTo(other) > 0 => passing,
             { } other when Own != other.Own => OrderReasons.OwnGroup,
             { } other when Tier != other.Tier => OrderReasons.ProviderFirst,
             { } other when DistanceMetres != other.DistanceMetres => OrderReasons.Nearest,

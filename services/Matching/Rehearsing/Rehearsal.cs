@@ -38,9 +38,9 @@ public static class Rehearsal
     /// <param name="held">What would be taken, most urgent then oldest.</param>
     /// <param name="matches">Those needs' matches, as they stand.</param>
     public static IReadOnlyList<Moved> Run(Roster directory, PolicyState policy, Zones zones, IReadOnlyList<HeldOffer> held,
-        IReadOnlyDictionary<NeedId, MatchState> matches, DateTimeOffset now)
+        IReadOnlyDictionary<NeedId, MatchState> matches, DateTimeOffset now, Plan? prices = null)
     {
-        var situation = new Situation(directory, policy, zones, now);
+        var situation = new Situation(directory, policy, zones, now, Prices: prices);
         var round = new Round(situation);
         foreach (var (id, match) in matches)
             round.Know(id, match, 0);

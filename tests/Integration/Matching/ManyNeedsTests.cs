@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Huzhu.Audit.Reading;
+using Huzhu.Audit.Rechecking;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
@@ -96,6 +98,67 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
         var words = (await host.SendAsync(HttpMethod.Get, $"/v1/matches/{needs[0].NeedId}/explanation")).Body!.ToJsonString();
         Assert.Contains("was kept for others", words);
         await host.CheckLogAsync();
+    }
+
+    [Fact]
+    public async Task places_that_others_need_more_are_kept_for_them_by_prices_that_stand_in_the_log()
+    {
+        await using var host = await StartAsync(servers);
+        var nearest = await host.ListAsync(_town.Responder(metresNorth: 100, capacity: 60, abilities: [CommunicationNeed.SignLanguage]));
+        var next = await host.ListAsync(_town.Responder(metresNorth: 500, capacity: 60));
+        var came = Enumerable.Range(0, 60).Select(i => _town.Need(communication: i < 30 ? [CommunicationNeed.SignLanguage] : [])).ToList();
+        await Task.WhenAll(came.Select(host.SubmitAsync));
+        await EventuallyAsync(async () => (int)(await host.ResponderAsync(nearest))!["held"]! == 60, "the nearest to hold 60 needs");
+        foreach (var need in came.Take(20))
+        {
+            var offer = Open((await host.MatchAsync(need.NeedId))!).Single();
+            await host.AnswerAsync(offer, "accept");
+            await host.AnswerAsync(offer, "complete");
+        }
+        Assert.Equal(0, await host.CountAsync("select count(*) from huzhu.mt_events where type = 'prices_set'"));
+
+        await host.ChangePolicyAsync(policy => policy["prices"]!["everySeconds"] = 1.0);
+
+        await EventuallyAsync(async () => await host.CountAsync("select count(*) from huzhu.mt_events where type = 'prices_set'") > 0, "prices to be set");
+        // They are minded a moment after they stand in the log.
+        JsonNode match;
+        for (var tries = 1; ; tries++)
+        {
+            var need = await host.SubmitAsync(_town.Need());
+            match = await host.EventuallyAsync(need.NeedId, "offered");
+            if ((string)match["offers"]![0]!["responderId"]! == next.ToString())
+                break;
+            Assert.True(tries < 8, "Nobody minds the prices.");
+            await Task.Delay(500);
+        }
+        var words = (await host.SendAsync(HttpMethod.Get, $"/v1/matches/{match["needId"]}/explanation")).Body!["offers"]![0]!;
+        Assert.Contains("It is 400 m further away than the nearest that could be asked, because others need the places there more.", words["words"]!.AsArray().Select(word => (string)word!));
+        Assert.Equal(1, await host.CountAsync($"""
+            select count(*) from huzhu.mt_events e where type = 'offer_made' and stream_id = '{match["needId"]}' and data->'explanation'->>'firstBecause' = 'least-priced'
+            and exists (select 1 from huzhu.mt_events p where p.type = 'prices_set' and p.version = (e.data->'explanation'->'priced'->>'version')::bigint and p.seq_id < e.seq_id and p.data->'prices'->0->>'responderId' = '{nearest}')
+            """));
+        // Who has nobody else gets it, and so does whoever is in danger of life: at once.
+        var signs = await host.EventuallyAsync((await host.SubmitAsync(_town.Need(communication: [CommunicationNeed.SignLanguage]))).NeedId, "offered");
+        var danger = await host.EventuallyAsync((await host.SubmitAsync(_town.Need(Urgency.LifeThreatening))).NeedId, "offered");
+        Assert.All(new[] { signs, danger }, other => Assert.Equal(nearest.ToString(), (string)other["offers"]![0]!["responderId"]!));
+
+        // Whoever decides next knows them from the log.
+        var joined = await host.AddReplicaAsync();
+        host.Kill(0);
+        var later = await host.SubmitAsync(_town.Need());
+        await EventuallyAsync(async () => (string?)(await host.SendAsync(HttpMethod.Get, $"/v1/matches/{later.NeedId}", replica: joined)).Body?["state"] == "offered", "the other replica to decide");
+        Assert.Equal(next.ToString(), (string)(await host.SendAsync(HttpMethod.Get, $"/v1/matches/{later.NeedId}", replica: joined)).Body!["offers"]![0]!["responderId"]!);
+        await host.CheckLogAsync();
+
+        // And so does an auditor: with other prices it comes out otherwise.
+        var (offers, priced) = (await host.CountAsync("select count(*) from huzhu.mt_events where type = 'offer_made'"), await host.CountAsync("select count(*) from huzhu.mt_events where data->'explanation' ? 'priced'"));
+        await using var log = new ServiceLog("matching", host.Database);
+        var recheck = await new Recheck(null, null).RunAsync(log, TestContext.Current.CancellationToken);
+        Assert.Equal((offers, 0), (recheck.Offers, recheck.Different));
+        Assert.True(priced >= 3);
+        await host.CountAsync("with changed as (update huzhu.mt_events set data = jsonb_set(data, '{prices}', '[]') where type = 'prices_set' returning 1) select count(*) from changed");
+        recheck = await new Recheck(null, null).RunAsync(log, TestContext.Current.CancellationToken);
+        Assert.Equal(priced, recheck.Different);
     }
 
     [Fact]

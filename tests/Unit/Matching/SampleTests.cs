@@ -63,6 +63,7 @@ public class SampleTests
         new ZoneLifted(MeasureId.Of(Id(7, 7)), "over", Now),
         new PolicyChanged(Policy.Default with { Weights = new Weights(300, 200, 250, 400, NotHelpedBeforeMetres: 500) }, "op-7", Now),
         new NeedsAssigned([new Assigned(NeedId.Of(Id(1, 3)), [R1], 5), new Assigned(NeedId.Of(Id(2, 3)), [])], 2, 1, 812.5, [new Price(R1, 240.25)], Now, 2, 1, [new LedgerSeen(R1, 7)]),
+        new PricesSet([new Price(R1, 241)], 1200, 900, 2, 1, Now),
     ];
 
     private static readonly object[] Messages =
@@ -83,12 +84,12 @@ public class SampleTests
     public void a_published_message_can_be_read_for_ever(string name) => Check(Messages.Single(message => message.GetType().Name == name), "message-");
 
     [Theory, InlineData("policy-changed-before-plans.json"), InlineData("policy-changed-before-weights.json"), InlineData("policy-changed-before-telling.json"),
-     InlineData("policy-changed-before-prior-help.json")]
+     InlineData("policy-changed-before-prior-help.json"), InlineData("policy-changed-before-prices.json")]
     public void a_policy_from_before_is_read_with_what_holds_by_default(string file)
     {
         using var stored = File.OpenRead(Path.Combine(Folder(), file));
         var policy = Serializer.FromJson<PolicyChanged>(stored).Policy;
-        Assert.Equal(Policy.Default with { Weights = policy.Weights }, policy);
+        Assert.Equal(Policy.Default with { Weights = policy.Weights, Prices = null }, policy);
         Assert.Equal(0, policy.Weights?.NotHelpedBeforeMetres ?? 0);
     }
 

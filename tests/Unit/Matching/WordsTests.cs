@@ -67,6 +67,25 @@ public class WordsTests
     }
 
     [Fact]
+    public void what_places_are_worth_to_others_is_said_by_the_way_and_the_version()
+    {
+        var why = Because with
+        {
+            DistanceMetres = 900,
+            FirstBecause = OrderReasons.LeastPriced,
+            Rank = 3,
+            Priced = new Priced(7, 150),
+            LeftOut = [new LeftOut(R3, ResponderKind.Group, ExclusionReasons.Full, 90, 9), new LeftOut(R2, ResponderKind.Group, ExclusionReasons.KeptForOthers, 500, 9)],
+        };
+        var state = Fold(Received(), Made(O1, R1) with { Explanation = why });
+        var words = ExplanationView.Of(Need().NeedId, state).Offers[0].Words;
+        Assert.Equal("It is 400 m further away than the nearest that could be asked, because others need the places there more.", words[1]);
+        Assert.Equal("Others will need its places too: by version 7 of what they are worth it counted as 150 m further away than it is.", words[2]);
+        Assert.Contains("2 were better placed but could not be asked, or kept for others:", words);
+        Assert.Contains("比可以询问的之中最近的远 400 m，因为最近那家的名额别人更需要。", ExplanationView.Of(Need().NeedId, state, InWords.Chinese).Offers[0].Words);
+    }
+
+    [Fact]
     public void it_reads_the_same_in_chinese()
     {
         var why = Because with
@@ -102,7 +121,7 @@ public class WordsTests
             Assert.DoesNotMatch($"[(（]{code}", ExplanationView.Of(Need().NeedId, state, inWords).Now);
         }
         var codes = typeof(OrderReasons).GetFields().Select(field => (string)field.GetValue(null)!).ToList();
-        Assert.Equal(10, codes.Count);
+        Assert.Equal(11, codes.Count);
         foreach (var code in codes)
         {
             var words = ExplanationView.Of(Need().NeedId, Fold(Received(), Made(O1, R1) with { Explanation = Because with { FirstBecause = code } }), inWords).Offers[0].Words;
