@@ -4,7 +4,8 @@ using Xunit;
 namespace Huzhu.SystemTests;
 
 /// <summary>Each of these gets a clear problem, and nothing is stored.</summary>
-public sealed class BadInputTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixture>, IDisposable
+[Collection(NeedsCollection.Name)]
+public sealed class BadInputTests(HuzhuFixture fixture) : IDisposable
 {
     private const string Submitted = "request_submitted";
 

@@ -112,7 +112,7 @@ public sealed class Client(LocalDeployment huzhu) : IDisposable
     });
 
     /// <summary>Asks until the answer is yes; a failure shows what was seen last.</summary>
-    public static async Task<JsonNode> EventuallyAsync(string waitsFor, Func<Task<(bool Holds, JsonNode? Seen)>> ask, int seconds = 30)
+    public static async Task<JsonNode> EventuallyAsync(string waitsFor, Func<Task<(bool Holds, JsonNode? Seen)>> ask, int seconds = 120)
     {
         JsonNode? seen = null;
         for (var deadline = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < deadline; await Task.Delay(50))

@@ -21,6 +21,13 @@ public class HuzhuFixture : IAsyncLifetime
     public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
 }
 
+/// <summary>One running Huzhu for tests of single needs and single calls, each with its own place on the map.</summary>
+[CollectionDefinition(Name)]
+public sealed class NeedsCollection : ICollectionFixture<HuzhuFixture>
+{
+    public const string Name = "Needs";
+}
+
 public sealed class ConsoleHuzhu : HuzhuFixture
 {
     protected override bool Console => true;

@@ -4,7 +4,8 @@ using Xunit;
 namespace Huzhu.SystemTests;
 
 /// <summary>One need from the call to the thanks, and the turns it can take. Each test has its own place on the map.</summary>
-public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixture>, IDisposable
+[Collection(NeedsCollection.Name)]
+public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
 {
     private readonly Client _huzhu = new(fixture.Huzhu);
 

@@ -125,6 +125,24 @@ public static partial class Provisioning
         return await FindAsync() ?? throw new MissingRequirementException("A Python 3 with the library Pika was not found after the installation.");
     }
 
+    /// <summary>strace, with which a test makes single system calls of a server slow.</summary>
+    public static async Task<string> FindOrInstallStraceAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        await InstallAsync(repository, narrator, () => Tool.Find("strace") is null ? ["strace"] : [], "or put strace on PATH", cancellation);
+        return Tool.Find("strace") ?? throw new MissingRequirementException("strace was not found on PATH after the installation.");
+    }
+
+    /// <summary>The library that gives a process a clock of its own.</summary>
+    public static async Task<string> FindOrInstallFakeTimeAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        // Debian: /usr/lib/x86_64-linux-gnu/faketime; elsewhere: /usr/lib64/faketime.
+        string? Find() => new[] { "/usr/lib", "/usr/lib64" }.Where(Directory.Exists)
+            .SelectMany(folder => Directory.EnumerateDirectories(folder).Append(folder))
+            .Select(folder => Path.Combine(folder, "faketime", "libfaketimeMT.so.1")).FirstOrDefault(File.Exists);
+        await InstallAsync(repository, narrator, () => Find() is null ? ["libfaketime"] : [], "or install libfaketime", cancellation);
+        return Find() ?? throw new MissingRequirementException("libfaketimeMT.so.1 was not found after the installation.");
+    }
+
     static async Task<Installation?> ImageAsync(ContainerEngine engine, string image, CancellationToken cancellation) =>
         await engine.HasImageAsync(image, cancellation) ? new Installation.Image(engine, image) : null;
 

@@ -9,6 +9,9 @@ namespace Huzhu.SystemTests.Console;
 /// <summary>The system's Chromium, driven by Playwright; one for all tests of the console. Pictures of the pages are left in <c>.local/screenshots</c>.</summary>
 public sealed class Browser : IAsyncLifetime
 {
+    /// <summary>A machine that has other things to do shows pages late, and no page is worse for it.</summary>
+    private const int PatienceMilliseconds = 60_000;
+
     private IPlaywright? _playwright;
     private IBrowser? _browser;
 
@@ -18,6 +21,7 @@ public sealed class Browser : IAsyncLifetime
     {
         var chromium = await Provisioning.FindOrInstallChromiumAsync(Repository.Find(), Narrator.Silent, TestContext.Current.CancellationToken);
         Directory.CreateDirectory(Screenshots);
+        Assertions.SetDefaultExpectTimeout(PatienceMilliseconds);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new()
         {
@@ -45,7 +49,7 @@ public sealed class Browser : IAsyncLifetime
             ViewportSize = new() { Width = screen?.Width ?? 1280, Height = screen?.Height ?? 900 },
             IgnoreHTTPSErrors = ignoreCertificates,
         });
-        context.SetDefaultTimeout(15_000);
+        context.SetDefaultTimeout(PatienceMilliseconds);
         return new Visitor(context, await context.NewPageAsync(), language);
     }
 }

@@ -51,7 +51,7 @@ public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : ICla
         await Assertions.Expect(desk.Page.GetByText("“Lockdown of J Lane” is published.")).ToBeVisibleAsync();
 
         // The wall changes by itself.
-        await wall.Page.WaitForFunctionAsync("before => Number(document.querySelector('[data-block=figures] b').textContent) > before", before, new() { Timeout = 20_000 });
+        await wall.Page.WaitForFunctionAsync("before => Number(document.querySelector('[data-block=figures] b').textContent) > before", before);
         await wall.CheckAsync("board");
         await using var phone = await browser.VisitAsync(Console, "en", screen: (390, 844));
         await phone.SignInAsync("operator", "/board");
@@ -131,7 +131,7 @@ public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : ICla
         await auditor.Page.GotoAsync("/audit/replays");
         await auditor.Page.Locator("input[name='Form.WithoutGroups']").CheckAsync();
         await auditor.Page.Locator("main button").ClickAsync();
-        await Assertions.Expect(auditor.Page.Locator("table.compare")).ToBeVisibleAsync(new() { Timeout = 30_000 });
+        await Assertions.Expect(auditor.Page.Locator("table.compare")).ToBeVisibleAsync();
         await auditor.CheckAsync("replay");
 
         // Another policy: the one in force is at hand, and what is no policy is refused in words.
@@ -145,7 +145,7 @@ public sealed class OperatingTests(ConsoleHuzhu fixture, Browser browser) : ICla
         inForce["maxUnansweredOffersPerNeed"] = (int)inForce["maxUnansweredOffersPerNeed"]! + 1;
         await policy.FillAsync(inForce.ToJsonString());
         await auditor.Page.Locator("main button").ClickAsync();
-        await Assertions.Expect(auditor.Page.Locator("table.compare thead")).ToContainTextAsync(language == "zh" ? "另一套策略" : "another policy", new() { Timeout = 30_000 });
+        await Assertions.Expect(auditor.Page.Locator("table.compare thead")).ToContainTextAsync(language == "zh" ? "另一套策略" : "another policy");
     }
 
     [Fact]

@@ -65,7 +65,8 @@ internal sealed class FaultLoad : IAsyncDisposable
         Interlocked.Increment(ref _unanswered);
         try
         {
-            var (_, answer) = await CallAsync("requests", "/v1/requests", _intake, Client.Request(externalId, lat: 30.0, lon: 120.0), externalId);
+            var (status, answer) = await CallAsync("requests", "/v1/requests", _intake, Client.Request(externalId, lat: 30.0, lon: 120.0), externalId);
+            Assert.True(status is >= 200 and < 300, $"{externalId} was answered {status}: {answer}");
             var needs = answer!["needs"]!.AsArray().Select(need => Guid.Parse((string)need!["needId"]!)).ToArray();
             _accepted.Enqueue(new AcceptedCall(Call.Submit, Guid.Parse((string)answer["requestId"]!), needs, externalId, DateTimeOffset.UtcNow));
             return needs[0];
@@ -217,8 +218,9 @@ internal sealed class FaultLoad : IAsyncDisposable
                 using var response = await _http.SendAsync(request, _stop.Token);
                 var status = (int)response.StatusCode;
                 var text = await response.Content.ReadAsStringAsync(_stop.Token);
-                // In progress elsewhere, overloaded, or its servers are away: the same call again.
-                if (status is not (429 or >= 500) && !(status == 409 && text.Contains("in-progress", StringComparison.Ordinal)))
+                // In progress elsewhere, overloaded, its servers are away, or its clock is behind: the same call again.
+                if (status is not (429 or >= 500) && !(status == 409 && text.Contains("in-progress", StringComparison.Ordinal))
+                    && !(status == 422 && text.Contains("It lies in the future.", StringComparison.Ordinal)))
                     return (status, text.Length == 0 ? null : JsonNode.Parse(text));
                 Failures.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {replica.Name} {path}: {status}");
             }
