@@ -69,6 +69,21 @@ public static class Timers
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    /// <summary>Schedules a timer unless one of this very time is waiting already.</summary>
+    public static async Task EnsureAsync(NpgsqlDataSource database, string kind, Guid subject, DateTimeOffset dueAt, CancellationToken cancellation)
+    {
+        // One that has been taken goes when it has fired.
+        await using var command = database.CreateCommand($"""
+            insert into {Name} (id, kind, subject, due_at) select $1, $2, $3, $4
+            where not exists (select 1 from {Name} where due_at = $4 and kind = $2 and subject = $3 and attempts = 0)
+            """);
+        command.Parameters.AddWithValue(Guid.CreateVersion7());
+        command.Parameters.AddWithValue(kind);
+        command.Parameters.AddWithValue(subject);
+        command.Parameters.AddWithValue(dueAt.ToUniversalTime());
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     /// <param name="lane">Timers of one lane share their slots, and hold up no timer of another.</param>
     public static IServiceCollection AddTimer<THandler>(this IServiceCollection services, string lane = "") where THandler : class, ITimerHandler
     {

@@ -15,6 +15,9 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
     /// <summary>Kinds of timers; the subject is the need's id, and the match's state decides what they still mean.</summary>
     public const string OfferExpiry = "offer-expiry", Escalation = "escalation";
 
+    /// <summary>Decisions are made in whole milliseconds: a timer that fires within the same one would come to nothing.</summary>
+    public static readonly TimeSpan Later = TimeSpan.FromMilliseconds(2);
+
     public async Task<IReadOnlyDictionary<NeedId, (MatchState State, long Version)>> LoadMatchesAsync(IReadOnlyCollection<NeedId> ids, CancellationToken cancellation)
     {
         var matches = ids.ToDictionary(id => id, _ => (State: MatchState.Initial, Version: 0L));
@@ -176,12 +179,10 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
 
     private static void ScheduleTimers(IDocumentOperations session, NeedId needId, MatchPart match, Situation situation)
     {
-        // Decisions are made in whole milliseconds: a timer that fires within the same one would come to nothing.
-        var later = TimeSpan.FromMilliseconds(2);
         var begun = match.Events.Select(change => change.Event switch { OfferMade made => made.OfferId, OfferSent sent => sent.OfferId, _ => (OfferId?)null }).OfType<OfferId>();
         foreach (var endsAt in begun.Select(id => match.State.Find(id)!).Where(offer => offer.IsOpen).Select(offer => offer.EndsAt).Distinct())
-            session.Schedule(OfferExpiry, needId.Value, endsAt + later);
+            session.Schedule(OfferExpiry, needId.Value, endsAt + Later);
         if (match.State.State is NeedState.Waiting && match.Events.Exists(change => change.Event is NeedWaits or NeedUrgencyRaised))
-            session.Schedule(Escalation, needId.Value, match.State.EscalatesAt(situation.Policy.Policy) + later);
+            session.Schedule(Escalation, needId.Value, match.State.EscalatesAt(situation.Policy.Policy) + Later);
     }
 }

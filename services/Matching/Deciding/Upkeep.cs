@@ -8,6 +8,7 @@ using Marten;
 using Marten.Events.Daemon;
 using Marten.Events.Daemon.Internals;
 using Marten.Subscriptions;
+using Npgsql;
 
 namespace Huzhu.Matching.Deciding;
 
@@ -191,12 +192,21 @@ public sealed class PriceSetting(DecisionLoop loop, Log log, Sweeps sweeps, Deci
 }
 
 /// <summary>An offer's life is over, unless it has ended before.</summary>
-public sealed class OfferExpiryTimer(Decider decider) : ITimerHandler
+public sealed class OfferExpiryTimer(Decider decider, NpgsqlDataSource database, TimeProvider time) : ITimerHandler
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
     public string Kind => Log.OfferExpiry;
 
-    public Task HandleAsync(Guid subject, CancellationToken cancellation) => decider.DoAsync(
-        new NeedCommand(NeedId.Of(subject), NeedVerb.Expire), Lane.Normal, Cause.Current("timer:offer-expiry"), cancellation);
+    public async Task HandleAsync(Guid subject, CancellationToken cancellation)
+    {
+        var answer = await decider.DoAsync(new NeedCommand(NeedId.Of(subject), NeedVerb.Expire), Lane.Normal, Cause.Current("timer:offer-expiry"), cancellation);
+        // Whoever decided may go by a later clock, or this one may have been set back: an open offer always has a timer to come.
+        if (answer.State.OpenOffers.Min(offer => (DateTimeOffset?)offer.EndsAt) is not { } endsAt)
+            return;
+        var soonest = time.GetUtcNow() + Pause;
+        await Timers.EnsureAsync(database, Kind, subject, endsAt + Log.Later > soonest ? endsAt + Log.Later : soonest, cancellation);
+    }
 }
 
 /// <summary>The urgency's limit has passed: if the need still waits, humans are told.</summary>

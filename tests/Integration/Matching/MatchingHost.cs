@@ -81,6 +81,14 @@ public sealed class MatchingHost : IAsyncDisposable
     public async Task<double> MetricAsync(int replica, string name) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
         .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>All timers of the need fire now, whatever their time.</summary>
+    public async Task<int> FireTimersAsync(NeedId need)
+    {
+        await using var command = _data.CreateCommand("update huzhu.timers set due_at = now() where subject = $1");
+        command.Parameters.AddWithValue(need.Value);
+        return await command.ExecuteNonQueryAsync();
+    }
+
     public HttpClient HttpOf(int replica) => _replicas[replica].Http;
 
     public string Token(string role, string subject = "test", params Guid[] responders) =>

@@ -40,6 +40,25 @@ public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMat
     }
 
     [Fact]
+    public async Task an_offer_whose_timer_fires_by_a_clock_that_is_ahead_expires_at_its_time_all_the_same()
+    {
+        var host = shared.Host;
+        await host.ChangePolicyAsync(policy =>
+        {
+            policy["hardship"]!["offerLifeSeconds"] = 6.0;
+            policy["hardship"]!["askAgainAfterSeconds"] = 3600.0;
+        });
+        await host.ListAsync(_town.Responder(metresNorth: 100));
+        var need = await host.SubmitAsync(_town.Need());
+        var offer = (await host.EventuallyAsync(need.NeedId, "offered"))["offers"]![0]!;
+        await host.SayAsync(new OfferDelivered(
+            OfferId.Of(Guid.Parse((string)offer["offerId"]!)), need.NeedId, ResponderId.Of(Guid.Parse((string)offer["responderId"]!)), "file", DateTimeOffset.UtcNow));
+        await host.EventuallyAsync(need.NeedId, match => (string?)match["offers"]![0]!["state"] == "sent", "told");
+        Assert.True(await host.FireTimersAsync(need.NeedId) >= 2);
+        await host.EventuallyAsync(need.NeedId, match => (string?)match["offers"]![0]!["state"] == "expired", "expired");
+    }
+
+    [Fact]
     public async Task an_offer_that_nobody_tells_is_made_again_to_the_same_responder()
     {
         var host = shared.Host;

@@ -25,7 +25,7 @@ public sealed class PoisonTests(FaultFixture fixture, ITestOutputHelper output)
         var poisoning = PoisonAsync();
         var submitted = await load.SubmitSteadilyAsync($"poison-{Guid.NewGuid():N}", FaultSettings.Rate, poisoning);
         await poisoning;
-        await load.CheckAsync(fixture.Huzhu.Description.Databases, TimeSpan.FromMinutes(5));
+        await load.CheckAsync(fixture.Huzhu.Description.Databases, TimeSpan.FromMinutes(FaultSettings.IsLong ? 30 : 5));
         await Client.EventuallyAsync($"{bad} messages to be set aside", async () =>
             (await broker.CountAsync(SetAside) - before == bad, JsonValue.Create(await broker.CountAsync(SetAside) - before)), seconds: 120);
         output.WriteLine($"{bad} bad among {submitted} good: all good done, {bad} set aside.");
