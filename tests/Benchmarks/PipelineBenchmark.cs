@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
@@ -137,21 +136,8 @@ static class PipelineBenchmark
                 channels = new[] { new { kind = "file", address = $"group-{group.ResponderId}" } },
             }, token));
             await path.UntilAsync("matching", "select count(*) from huzhu.responders", Responders);
-            await path.MakeOffersFasterThanToldAsync();
+            await MatchingFleet.MakeOffersFasterThanToldAsync(path._deployment.Services);
             return path;
-        }
-
-        async Task MakeOffersFasterThanToldAsync()
-        {
-            var address = new Uri(_deployment.Services.BaseAddress("matching"), "v1/policy");
-            var bearer = new AuthenticationHeaderValue("Bearer", _deployment.Services.Token("bench", ["operator"]));
-            using var get = new HttpRequestMessage(HttpMethod.Get, address) { Headers = { Authorization = bearer } };
-            using var known = await _http.SendAsync(get);
-            var policy = (await known.Content.ReadFromJsonAsync<JsonObject>())!;
-            policy["maxUntoldOffers"] = 1_000_000;
-            using var put = new HttpRequestMessage(HttpMethod.Put, address) { Headers = { Authorization = bearer, IfMatch = { known.Headers.ETag! } }, Content = JsonContent.Create(policy) };
-            using var changed = await _http.SendAsync(put);
-            changed.EnsureSuccessStatusCode();
         }
 
         /// <summary>As fast as they are taken in, by so many callers at once, until the last responder has been told.</summary>
