@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
 using Huzhu.Local.Infrastructure;
+using Huzhu.Local.Scenarios;
 using Npgsql;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
@@ -82,15 +82,8 @@ sealed class MatchingFleet : IAsyncDisposable
     /// <summary>So that what is measured is Matching, and not how fast responders are told.</summary>
     public static async Task MakeOffersFasterThanToldAsync(ServiceHost services)
     {
-        using var http = new HttpClient();
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", services.Token("bench", ["operator"]));
-        var address = new Uri(services.BaseAddress("matching"), "v1/policy");
-        using var known = await http.GetAsync(address);
-        var policy = (await known.Content.ReadFromJsonAsync<JsonObject>())!;
-        policy["maxUntoldOffers"] = 1_000_000;
-        using var put = new HttpRequestMessage(HttpMethod.Put, address) { Headers = { IfMatch = { known.Headers.ETag! } }, Content = JsonContent.Create(policy) };
-        using var changed = await http.SendAsync(put);
-        changed.EnsureSuccessStatusCode();
+        using var calls = new ServiceCalls();
+        await calls.ChangePolicyAsync(services.BaseAddress("matching"), services.Token("bench", ["operator"]), policy => policy["maxUntoldOffers"] = 1_000_000, default);
     }
 
     /// <summary>Publishes as the other services do.</summary>

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Huzhu.Contracts;
 using Huzhu.Local.Infrastructure;
 using Huzhu.Local.Verbs;
@@ -163,20 +162,18 @@ public sealed class ScenarioRunner
         [
             ("lifeThreatening", 12, 24, 20), ("health", 16, 40, 24), ("hardship", 20, 60, 28), ("routine", 24, 80, 32),
         ];
-        var address = new Uri(_deployment.Services.BaseAddress("matching"), "v1/policy");
-        var current = await _calls.MustAsync(HttpMethod.Get, address, _operator, null, cancellation);
-        var policy = JsonNode.Parse(current.Body.GetRawText())!.AsObject();
-        var version = current.Tag?.Tag ?? throw new ServiceCallException($"GET {address} has no ETag, so the policy cannot be changed safely.");
         var times = new Dictionary<string, UrgencyTimes>();
-        foreach (var (urgency, life, escalate, askAgain) in scaled)
+        await _calls.ChangePolicyAsync(_deployment.Services.BaseAddress("matching"), _operator, policy =>
         {
-            var rules = policy[urgency]!.AsObject();
-            times[urgency] = new UrgencyTimes(rules["offerLifeSeconds"]!.GetValue<double>(), life, rules["escalateAfterSeconds"]!.GetValue<double>(), escalate);
-            (rules["offerLifeSeconds"], rules["escalateAfterSeconds"], rules["askAgainAfterSeconds"]) = (life, escalate, askAgain);
-        }
-        // So many are told in less than the shortest of these lives.
-        policy["maxUntoldOffers"] = 500;
-        await _calls.MustAsync(HttpMethod.Put, address, _operator, policy, cancellation, ifMatch: version);
+            foreach (var (urgency, life, escalate, askAgain) in scaled)
+            {
+                var rules = policy[urgency]!.AsObject();
+                times[urgency] = new UrgencyTimes(rules["offerLifeSeconds"]!.GetValue<double>(), life, rules["escalateAfterSeconds"]!.GetValue<double>(), escalate);
+                (rules["offerLifeSeconds"], rules["escalateAfterSeconds"], rules["askAgainAfterSeconds"]) = (life, escalate, askAgain);
+            }
+            // So many are told in less than the shortest of these lives.
+            policy["maxUntoldOffers"] = 500;
+        }, cancellation);
         return times;
     }
 

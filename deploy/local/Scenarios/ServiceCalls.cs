@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Huzhu.Local.Infrastructure;
 
 namespace Huzhu.Local.Scenarios;
@@ -95,6 +96,18 @@ public sealed class ServiceCalls : IDisposable
     Uri ReplicaOf(Uri address) => _replicas.TryGetValue(address.Authority, out var replicas)
         ? new Uri(replicas[(int)(Interlocked.Increment(ref _sent) % replicas.Count)], address.PathAndQuery)
         : address;
+
+    /// <summary>Changes the policy that decisions follow, unless somebody else does at the same moment.</summary>
+    /// <exception cref="ServiceCallException">It was refused, or says no version.</exception>
+    public async Task ChangePolicyAsync(Uri matching, string token, Action<JsonObject> change, CancellationToken cancellation)
+    {
+        var address = new Uri(matching, "v1/policy");
+        var current = await MustAsync(HttpMethod.Get, address, token, null, cancellation);
+        var policy = JsonNode.Parse(current.Body.GetRawText())!.AsObject();
+        var version = current.Tag?.Tag ?? throw new ServiceCallException($"GET {address} has no ETag, so the policy cannot be changed safely.");
+        change(policy);
+        await MustAsync(HttpMethod.Put, address, token, policy, cancellation, ifMatch: version);
+    }
 
     public void Dispose() => _client.Dispose();
 

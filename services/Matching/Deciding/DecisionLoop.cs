@@ -28,6 +28,9 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     private const int TicksAtLeisure = 10;
     private static readonly TimeSpan Recent = TimeSpan.FromSeconds(10);
 
+    /// <summary>The streams that there is one of; every other one that is followed is a ledger.</summary>
+    private static readonly Guid[] Settings = [PolicyState.StreamId, MeasuresState.StreamId, PricesSet.StreamId];
+
     private static readonly Meter Meter = new("Huzhu.Matching");
     private static readonly Counter<long> OffersMade = Meter.CreateCounter<long>("huzhu.matching.offers.made", description: "Offers made");
     private static readonly Counter<long> Conflicts = Meter.CreateCounter<long>("huzhu.matching.conflicts", description: "Commits that another replica came before");
@@ -316,7 +319,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                     Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
                 if (streams.Contains(PricesSet.StreamId))
                     Prices = await log.LoadPricesAsync(cancellation);
-                var ids = streams.Where(id => id != PolicyState.StreamId && id != MeasuresState.StreamId && id != PricesSet.StreamId).Select(ResponderId.Of).ToArray();
+                var ids = streams.Except(Settings).Select(ResponderId.Of).ToArray();
                 if (ids.Length > 0)
                 {
                     var ledgers = await log.LoadLedgersAsync(ids, cancellation);
@@ -363,7 +366,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                     group by m.at, e.stream_id
                     """);
                 command.Parameters.AddWithValue(mark);
-                command.Parameters.AddWithValue(new[] { PolicyState.StreamId, MeasuresState.StreamId, PricesSet.StreamId });
+                command.Parameters.AddWithValue(Settings);
                 var behind = false;
                 await using (var reader = await command.ExecuteReaderAsync(cancellation))
                 {

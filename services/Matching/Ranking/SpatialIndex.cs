@@ -163,25 +163,13 @@ public sealed class SpatialIndex
     /// <returns>The item of a place, or -1 when the way ended or something on the heap is better.</returns>
     private int Follow(int level, int first, uint left, out Key by)
     {
-        for (; level > 0; level--)
+        for (; ; level--)
         {
-            int best;
-            Key second;
-            if (_wanted.Near)
-            {
-                var distances = Distances(first, ref left);
-                if (left == 0)
-                {
-                    by = default;
-                    return -1;
-                }
-                var (least, next) = TwoLeast(distances);
-                best = least & (Fan - 1);
-                by = new Key(Distance(least), 0);
-                second = new Key(Distance(next), 0);
-            }
-            else
-                best = Lightest(first, left, out by, out second);
+            var best = !_wanted.Near ? Lightest(first, left, out by, out var second)
+                : level > 0 ? NearestBox(first, ref left, out by, out second)
+                : NearestPlace(first, ref left, out by, out second);
+            if (best < 0)
+                return -1;
             if (_heapCount > 0 && by.CompareTo(_heap[0].By) > 0)
             {
                 Push(new Entry(by, first, (byte)level, (byte)left));
@@ -190,53 +178,48 @@ public sealed class SpatialIndex
             left &= ~(1u << best);
             if (left != 0)
                 Push(new Entry(second, first, (byte)level, (byte)left));
+            if (level == 0)
+                return first + best;
             first = _starts[level - 1] + (first + best - _starts[level]) * Fan;
             left = Matching(first);
             if (left == 0)
                 return -1;
         }
-        return Place(first, left, out by);
+    }
+
+    /// <param name="left">Comes back without those that do not reach so far.</param>
+    /// <returns>Which of the siblings, or -1 when none is left.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int NearestBox(int first, ref uint left, out Key by, out Key second)
+    {
+        var (least, next) = TwoLeast(Distances(first, ref left));
+        (by, second) = (new Key(Distance(least), 0), new Key(Distance(next), 0));
+        return left == 0 ? -1 : least & (Fan - 1);
     }
 
     /// <summary>The same among places.</summary>
-    private int Place(int first, uint left, out Key by)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int NearestPlace(int first, ref uint left, out Key by, out Key second)
     {
-        var second = Key.Last;
-        int best;
-        if (_wanted.Near)
+        (var best, by, second) = (-1, Key.Last, Key.Last);
+        for (var matching = left; matching != 0; matching &= matching - 1)
         {
-            (best, by) = (-1, Key.Last);
-            for (var matching = left; matching != 0; matching &= matching - 1)
+            var child = BitOperations.TrailingZeroCount(matching);
+            ref var leaf = ref _leaves[first + child];
+            var (x, y, z) = (leaf.X - _wanted.X, leaf.Y - _wanted.Y, leaf.Z - _wanted.Z);
+            var squared = x * x + y * y + z * z;
+            if (_wanted.WithinReach && squared > leaf.Reach)
             {
-                var child = BitOperations.TrailingZeroCount(matching);
-                ref var leaf = ref _leaves[first + child];
-                var (x, y, z) = (leaf.X - _wanted.X, leaf.Y - _wanted.Y, leaf.Z - _wanted.Z);
-                var squared = x * x + y * y + z * z;
-                if (_wanted.WithinReach && squared > leaf.Reach)
-                {
-                    left &= ~(1u << child);
-                    continue;
-                }
-                var key = new Key(squared, leaf.Order);
-                if (best < 0 || key.CompareTo(by) < 0)
-                    (best, by, second) = (child, key, by);
-                else if (key.CompareTo(second) < 0)
-                    second = key;
+                left &= ~(1u << child);
+                continue;
             }
-            if (best < 0)
-                return -1;
+            var key = new Key(squared, leaf.Order);
+            if (best < 0 || key.CompareTo(by) < 0)
+                (best, by, second) = (child, key, by);
+            else if (key.CompareTo(second) < 0)
+                second = key;
         }
-        else
-            best = Lightest(first, left, out by, out second);
-        if (_heapCount > 0 && by.CompareTo(_heap[0].By) > 0)
-        {
-            Push(new Entry(by, first, 0, (byte)left));
-            return -1;
-        }
-        left &= ~(1u << best);
-        if (left != 0)
-            Push(new Entry(second, first, 0, (byte)left));
-        return first + best;
+        return best;
     }
 
     private int Lightest(int first, uint left, out Key by, out Key second)

@@ -24,6 +24,13 @@ public class HsdsTests
         ["service_areas"] = new JsonArray(new JsonObject { ["name"] = "North" }, new JsonObject { ["name"] = "South" }),
     };
 
+    [Theory]
+    [InlineData("2023-03-15T10:30:45.123Z", "2023-03-15T10:30:45.123Z"), InlineData("2023-03-15T10:30:45+08:00", "2023-03-15T10:30:45+08:00")]
+    [InlineData("2023-03-15", "2023-03-15T00:00:00+00:00"), InlineData("Wed, 15 Mar 2023 10:30:45 GMT", "2023-03-15T10:30:45+00:00")]
+    [InlineData("10:30T", null), InlineData("T", null), InlineData("last Tuesday", null), InlineData("", null)]
+    public void a_moment_is_shown_as_the_standard_writes_it_or_not_at_all(string written, string? shown) =>
+        Assert.Equal(shown, (string?)Standard.Fitting(new JsonObject { ["last_modified"] = written })["last_modified"]);
+
     private static (ReadService Read, Dictionary<string, UnmappedTerm> Unmapped) Read(JsonObject service, TermMapping mapping)
     {
         var unmapped = new Dictionary<string, UnmappedTerm>();

@@ -21,10 +21,10 @@ public static class Export
         service["status"] = StatusOf(responder.Opening);
         if (responder.ClosedBecause is { } because)
             service["alert"] = because;
-        service["organization"] = OrganizationOf(view);
+        service["organization"] = OrganizationOf(view, service);
         service["attributes"] = new JsonArray([.. Others(service["attributes"]), .. AttributesOf(id, responder)]);
         service["service_areas"] = new JsonArray([.. Others(service["service_areas"]), .. entry.SubDistricts.Select(name => AreaOf(id, name))]);
-        service["service_at_locations"] = new JsonArray([.. Enumerable.Range(0, responder.Sites.Count).Select(index => ServiceAtLocationOf(view, index))]);
+        service["service_at_locations"] = new JsonArray([.. Enumerable.Range(0, responder.Sites.Count).Select(index => ServiceAtLocationOf(view, index, service))]);
         if (entry.CommunicationAbilities.Contains(CommunicationNeed.SignLanguage) && service["languages"] is not JsonArray { Count: > 0 })
             service["languages"] = new JsonArray(new JsonObject { ["id"] = Vocabulary.IdOf($"language\n{id}").ToString(), ["name"] = "Sign language", ["code"] = "sgn" });
         service["schedules"] = new JsonArray([.. Others(service["schedules"]), .. ClosuresOf(id, responder)]);
@@ -43,21 +43,25 @@ public static class Export
         return brief;
     }
 
-    public static JsonObject OrganizationOf(ResponderView view)
+    public static JsonObject OrganizationOf(ResponderView view) => OrganizationOf(view, RecordOf(view));
+
+    private static JsonObject OrganizationOf(ResponderView view, JsonObject record)
     {
         var entry = view.Responder.Listing.Entry!;
-        var organization = RecordOf(view)["organization"]?.DeepClone() as JsonObject ?? [];
+        var organization = record["organization"]?.DeepClone() as JsonObject ?? [];
         organization["id"] = view.OrganizationId.ToString();
         organization["name"] ??= entry.Name;
         organization["description"] ??= view.IsProvider ? "A formal provider" : "A self-organised group";
         return organization;
     }
 
-    public static JsonObject ServiceAtLocationOf(ResponderView view, int index)
+    public static JsonObject ServiceAtLocationOf(ResponderView view, int index) => ServiceAtLocationOf(view, index, RecordOf(view));
+
+    private static JsonObject ServiceAtLocationOf(ResponderView view, int index, JsonObject record)
     {
         var site = view.Responder.Sites[index];
         var key = string.Create(CultureInfo.InvariantCulture, $"{view.Id}\n{site.Place.Latitude},{site.Place.Longitude}\n{index}");
-        var location = (RecordOf(view)["service_at_locations"] as JsonArray ?? []).Select(one => one?["location"]).OfType<JsonObject>()
+        var location = (record["service_at_locations"] as JsonArray ?? []).Select(one => one?["location"]).OfType<JsonObject>()
             .FirstOrDefault(one => Import.PlaceOf(one) == site.Place)?.DeepClone() as JsonObject
             ?? new JsonObject { ["id"] = Vocabulary.IdOf($"location\n{key}").ToString() };
         location["location_type"] = "physical";

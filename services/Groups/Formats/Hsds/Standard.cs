@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Huzhu.Groups.Formats.Hsds;
 
@@ -8,7 +9,7 @@ namespace Huzhu.Groups.Formats.Hsds;
 /// What HSDS 3.0 lets a field hold: by its name, which means the same in every table. An export is held to it whatever came
 /// in, because one record that does not fit makes a reader refuse the page that it is on.
 /// </summary>
-public static class Standard
+public static partial class Standard
 {
     private static readonly string[] Named = ["name", "description"];
 
@@ -39,7 +40,7 @@ public static class Standard
         ["taxonomy_term"] = Named,
     };
 
-    private static readonly HashSet<string> Addresses = ["schedule_link", "term_uri", "uri", "url", "website"];
+    private static readonly HashSet<string> Links = ["schedule_link", "term_uri", "uri", "url", "website"];
 
     private static readonly string[] Places = ["physical", "postal", "virtual"];
 
@@ -74,7 +75,7 @@ public static class Standard
             return Guid.TryParseExact(text, "D", out _) ? text : null;
         if (name == "last_modified")
             return Moment(text);
-        if (Addresses.Contains(name))
+        if (Links.Contains(name))
             return Uri.IsWellFormedUriString(text, UriKind.Absolute) ? text : null;
         return Codes.TryGetValue(name, out var codes) && !codes.Contains(text) ? null : text;
     }
@@ -94,6 +95,9 @@ public static class Standard
 
     private static string? Moment(string? text) =>
         !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment) ? null
-        : text.Contains('T', StringComparison.Ordinal) && (text.EndsWith('Z') || text[^6] is '+' or '-') ? text
+        : Rfc3339().IsMatch(text) ? text
         : moment.ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.CultureInvariant)]
+    private static partial Regex Rfc3339();
 }
