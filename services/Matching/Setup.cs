@@ -41,15 +41,7 @@ public static class Setup
         services.AddHostedService<PriceSetting>();
         services.AddTimer<OfferExpiryTimer>();
         services.AddTimer<EscalationTimer>();
-        services.ConfigureMarten((provider, options) => options.Projections.Subscribe(new BacklogSubscription(provider), subscription =>
-        {
-            subscription.Name = BacklogSubscription.Name;
-            subscription.IncludeType<Domain.PlaceReleased>();
-            subscription.IncludeType<Domain.ResponderListed>();
-            subscription.IncludeType<Domain.ResponderUpdated>();
-            subscription.IncludeType<Domain.ResponderReopened>();
-            subscription.IncludeType<Domain.ZoneLifted>();
-        }));
+        services.AddLogSubscription<BacklogSubscription>();
         services.AddHealthChecks().AddCheck<DirectoryHealthCheck>("directory", tags: ["ready"]);
     }
 

@@ -1,12 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using JasperFx.Events;
-using JasperFx.Events.Daemon;
-using JasperFx.Events.Projections;
 using Marten;
-using Marten.Events.Daemon;
-using Marten.Events.Daemon.Internals;
-using Marten.Subscriptions;
 using MassTransit;
 using Microsoft.Extensions.Logging;
 using Polly;
@@ -20,13 +15,18 @@ namespace Huzhu.ServiceDefaults;
 /// </summary>
 public delegate ValueTask<IReadOnlyList<object>> PublishMap(IEvent stored, IQuerySession log, CancellationToken cancellation);
 
+/// <summary>What the relay tells, and how.</summary>
+internal sealed record Told(IReadOnlyCollection<Type> Types, PublishMap Map);
+
 /// <summary>
 /// The relay: reads the log in order and publishes what the service's map says. The event log is the outbox, so nothing
 /// can be lost between append and publish. At least once; the message id is the event id, so that a consumer knows a
 /// repeat. A publish is mandatory and confirmed: a message that no queue takes is an error here, tried again until one does.
 /// </summary>
-internal sealed class EventPublisher(PublishMap map, IBus bus, ILogger<EventPublisher> logger, TimeProvider time) : ISubscription
+internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, ILogger<EventPublisher> logger, TimeProvider time) : ILogSubscription
 {
+    public const string SubscriptionName = "Relay";
+
     public static readonly ActivitySource Activities = new("Huzhu.Relay");
     private static readonly Meter Meter = new("Huzhu.Relay");
     private static readonly Counter<long> Published = Meter.CreateCounter<long>("huzhu.relay.published", description: "Messages confirmed by the broker");
@@ -50,24 +50,22 @@ internal sealed class EventPublisher(PublishMap map, IBus bus, ILogger<EventPubl
         .AddTimeout(TimeSpan.FromSeconds(10))
         .Build();
 
-    public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
-        IDocumentOperations operations, CancellationToken cancellationToken)
+    public string Name => SubscriptionName;
+
+    public IReadOnlyCollection<Type> EventTypes => told.Types;
+
+    public async Task HandleAsync(IReadOnlyList<IEvent> events, CancellationToken cancellation)
     {
-        var sends = new List<Task>(page.Events.Count);
-        foreach (var stored in page.Events)
+        await using var log = store.QuerySession();
+        var sends = new List<Task>(events.Count);
+        foreach (var stored in events)
         {
-            // The store explains the number of a refused append so, and it tells nobody anything.
-            if (stored.Data is Tombstone)
-                continue;
-            var messages = await map(stored, operations, cancellationToken);
+            var messages = await told.Map(stored, log, cancellation);
             for (var index = 0; index < messages.Count; index++)
-                sends.Add(PublishAsync(stored, messages[index], index, cancellationToken));
+                sends.Add(PublishAsync(stored, messages[index], index, cancellation));
         }
         await Task.WhenAll(sends);
-        return NullChangeListener.Instance;
     }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private async Task PublishAsync(IEvent stored, object message, int index, CancellationToken cancellation)
     {

@@ -3,8 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using JasperFx;
 using JasperFx.Events;
-using JasperFx.Events.Daemon;
-using JasperFx.Events.Daemon.HighWater;
 using Marten;
 using Marten.Services;
 using Microsoft.Extensions.Configuration;
@@ -20,7 +18,7 @@ namespace Huzhu.ServiceDefaults;
 
 /// <summary>
 /// A service's event store: Marten on the service's own PostgreSQL database, set so that no event is passed over in
-/// silence, and with a relay that wakes on commit. The reasons stand in docs/adr/0001 and 0002.
+/// silence, and with a relay that wakes on commit. The reasons stand in docs/adr/0001, 0002 and 0016.
 /// </summary>
 public static class EventStore
 {
@@ -35,9 +33,11 @@ public static class EventStore
         IReadOnlyCollection<Type> eventTypes, PublishMap publish, Action<StoreOptions>? configure = null, IReadOnlyCollection<Type>? untold = null)
     {
         var dataSource = BuildDataSource(builder.Configuration);
-        var wakeup = new RelayWakeup(dataSource);
+        var appended = new AppendSignal();
         builder.Services.AddSingleton(dataSource);
-        builder.Services.AddSingleton(publish);
+        builder.Services.AddSingleton(appended);
+        builder.Services.AddSingleton(new KnownEvents(eventTypes));
+        builder.Services.AddSingleton(new SubscriptionSessions(BuildDataSource(builder.Configuration, forSubscriptions: true)));
         // The store logs every statement that fails with its parameters: lost races, which are ordinary, and people's data.
         // Whoever catches the exception says what matters.
         builder.Logging.AddFilter("Marten.IDocumentStore", LogLevel.None);
@@ -51,7 +51,6 @@ public static class EventStore
 
             options.Events.AppendMode = EventAppendMode.QuickWithServerTimestamps;
             options.Events.EnableUniqueIndexOnEventId = true;
-            options.Events.UseAdvisoryLockTransaction = true;
             options.Events.MetadataConfig.CorrelationIdEnabled = true;
             options.Events.MetadataConfig.CausationIdEnabled = true;
             options.Events.MetadataConfig.HeadersEnabled = true;
@@ -60,28 +59,17 @@ public static class EventStore
             options.Projections.Errors.SkipApplyErrors = false;
             options.Projections.Errors.SkipSerializationErrors = false;
             options.Projections.Errors.SkipUnknownEvents = false;
-            options.Projections.LeadershipPollingTime = 1000;
-            options.Projections.StaleSequenceThreshold = TimeSpan.FromMilliseconds(500);
-            options.Projections.FastPollingTime = TimeSpan.FromMilliseconds(25);
-            options.Projections.SlowPollingTime = TimeSpan.FromSeconds(1);
-            options.Projections.Wakeup = wakeup;
-            options.Listeners.Add(wakeup);
+            options.Listeners.Add(appended);
 
             options.Storage.ExtendedSchemaObjects.Add(Timers.Table());
             options.Storage.ExtendedSchemaObjects.Add(PersonalDataVault.KeyTable());
             configure?.Invoke(options);
         })
-        .UseLightweightSessions()
-        .AddSubscriptionWithServices<EventPublisher>(ServiceLifetime.Singleton, subscription =>
-        {
-            subscription.Name = "Relay";
-            subscription.Options.BatchSize = 500;
-            foreach (var told in untold is null ? [] : eventTypes.Except(untold))
-                subscription.IncludeType(told);
-        })
-        .AddAsyncDaemon(DaemonMode.HotCold);
+        .UseLightweightSessions();
         if (AppliesSchema(builder.Configuration, builder.Environment))
             marten.ApplyAllDatabaseChangesOnStartup();
+        builder.Services.AddSingleton(new Told([.. eventTypes.Except(untold ?? [])], publish));
+        builder.Services.AddLogSubscription<EventPublisher>();
         return builder;
     }
 
@@ -157,7 +145,7 @@ public static class EventStore
                 $"The database lacks {string.Join(", ", missing)}. Run this version once with --migrate, or start one process with EventStore:ApplySchema=true.");
     }
 
-    private static NpgsqlDataSource BuildDataSource(IConfiguration configuration)
+    private static NpgsqlDataSource BuildDataSource(IConfiguration configuration, bool forSubscriptions = false)
     {
         var text = configuration.GetConnectionString("EventStore");
         if (string.IsNullOrWhiteSpace(text))
@@ -177,9 +165,16 @@ public static class EventStore
         // The same few statements all day: a connection parses and plans each of them once.
         if (!connection.ShouldSerialize("Max Auto Prepare"))
             connection.MaxAutoPrepare = 100;
-        // Every statement is a look-up by key, whose plan does not depend on the key.
+        // Every statement is a look-up by key, whose plan does not depend on the key; one that was planned while the table was
+        // small would go on reading it from end to end when it has grown.
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
-        connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000";
+        connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off -c idle_in_transaction_session_timeout=15000";
+        if (forSubscriptions)
+        {
+            connection.Pooling = false;
+            connection.CommandTimeout = (int)SubscriptionSessions.Patience.TotalSeconds;
+            connection.Options += $" -c synchronous_commit=off -c idle_session_timeout={SubscriptionSessions.Patience.TotalMilliseconds}";
+        }
         return builder.Build();
     }
 }
@@ -191,79 +186,4 @@ public readonly record struct Cause(string? TraceParent, string? CausationId)
 
     /// <summary>The cause of what runs now; <paramref name="causationId"/> is the message's id where a message is behind it.</summary>
     public static Cause Current(string? causationId = null) => new(Activity.Current?.Id, causationId ?? Activity.Current?.TraceId.ToString());
-}
-
-/// <summary>
-/// Wakes the relay when this process commits events, and, by a read of the sequence that costs next to nothing, soon
-/// after another replica has taken a number from it. The daemon's own poll writes three rows each time; at 25 ms it kept
-/// an idle service at 15 % of a core. Measured against NOTIFY too, which serialises commits; see docs/adr/0001.
-/// </summary>
-internal sealed class RelayWakeup(NpgsqlDataSource database) : DocumentSessionListenerBase, IDaemonWakeup
-{
-    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan IdleGlance = TimeSpan.FromMilliseconds(100);
-    /// <summary>A number may be taken long before its transaction commits: stay awake for a while after a change.</summary>
-    private static readonly TimeSpan StayAwake = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan UntilIdle = TimeSpan.FromSeconds(5);
-
-    private readonly SemaphoreSlim _signal = new(0, 1);
-    private long _lastValue;
-    private long _changedAt = Stopwatch.GetTimestamp();
-
-    public override Task AfterCommitAsync(IDocumentSession session, IChangeSet commit, CancellationToken token)
-    {
-        if (commit.GetStreams().Any())
-            Pulse();
-        return Task.CompletedTask;
-    }
-
-    public async Task WaitAsync(TimeSpan timeout, CancellationToken token)
-    {
-        var started = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            var sinceChange = Stopwatch.GetElapsedTime(_changedAt);
-            if (await _signal.WaitAsync(sinceChange > UntilIdle ? IdleGlance : Glance, token))
-            {
-                _changedAt = Stopwatch.GetTimestamp();
-                return;
-            }
-            if (sinceChange < StayAwake || await SequenceMovedAsync(token) || Stopwatch.GetElapsedTime(started) >= timeout)
-                return;
-        }
-    }
-
-    public void Dispose() => _signal.Dispose();
-
-    private async Task<bool> SequenceMovedAsync(CancellationToken token)
-    {
-        try
-        {
-            await using var command = database.CreateCommand($"select last_value from {EventStore.Schema}.mt_events_sequence");
-            var value = (long)(await command.ExecuteScalarAsync(token))!;
-            if (value == _lastValue)
-                return false;
-            _lastValue = value;
-            _changedAt = Stopwatch.GetTimestamp();
-            return true;
-        }
-        catch (Exception exception) when (exception is NpgsqlException or TimeoutException)
-        {
-            // The database is away. An error here would end the daemon's loop for good; its own poll reports the trouble.
-            await Task.Delay(TimeSpan.FromMilliseconds(250), token);
-            return true;
-        }
-    }
-
-    private void Pulse()
-    {
-        try
-        {
-            _signal.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Already awake.
-        }
-    }
 }

@@ -155,7 +155,7 @@ sealed class MatchingFleet : IAsyncDisposable
             commits += Value(metrics, "huzhu_matching_commits");
             conflicts += Value(metrics, "huzhu_matching_conflicts");
         }
-        return new FleetCounts(CpuSeconds(), commits, conflicts);
+        return new FleetCounts(ProcessorTime.Of(_infrastructure.Run).Values.Sum(), commits, conflicts);
 
         static long Value(string metrics, string name) => metrics.Split('\n')
             .Where(line => line.StartsWith($"{name}_total", StringComparison.Ordinal) || line.StartsWith($"{name}{{", StringComparison.Ordinal))
@@ -187,16 +187,6 @@ sealed class MatchingFleet : IAsyncDisposable
             throw new InvalidOperationException($"{over} ledger versions are above capacity, {lost} needs have neither an offer nor a reason to wait, {doubled} have more offers than they should.");
     }
 
-    double CpuSeconds()
-    {
-        var stats = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => Stat.Read(int.Parse(name!, CultureInfo.InvariantCulture)))
-            .OfType<Stat>().ToDictionary(stat => stat.Pid);
-        var counted = _infrastructure.Run.Processes().Select(process => process.Identity.Pid).Where(stats.ContainsKey).ToHashSet();
-        for (var grown = true; grown;)
-            grown = stats.Values.Count(stat => counted.Contains(stat.Parent) && counted.Add(stat.Pid)) > 0;
-        return counted.Sum(pid => stats[pid].CpuSeconds);
-    }
-
     /// <summary>The exchanges exist before anybody publishes to them: a message that no queue takes would be tried for ever.</summary>
     static async Task ListenAsync(IConnection connection, Func<Contracts.Matching.V1.OfferMade, Task>? heard)
     {
@@ -217,25 +207,5 @@ sealed class MatchingFleet : IAsyncDisposable
             return heard(envelope.RootElement.GetProperty("message").Deserialize<Contracts.Matching.V1.OfferMade>(JsonSerializerOptions.Web)!);
         };
         await channel.BasicConsumeAsync("bench-offers", autoAck: true, consumer);
-    }
-
-    sealed record Stat(int Pid, int Parent, double CpuSeconds)
-    {
-        const double TicksPerSecond = 100;
-
-        /// <summary>Its own time, and that of the children that it has waited for.</summary>
-        public static Stat? Read(int pid)
-        {
-            try
-            {
-                var text = File.ReadAllText($"/proc/{pid}/stat");
-                var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
-                return new Stat(pid, int.Parse(fields[1], CultureInfo.InvariantCulture), fields[11..15].Sum(ticks => long.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond);
-            }
-            catch (IOException)
-            {
-                return null;
-            }
-        }
     }
 }

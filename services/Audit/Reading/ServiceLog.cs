@@ -180,28 +180,14 @@ public sealed class ServiceLog : IAsyncDisposable
             if (reader.GetBoolean(1))
                 throw new AuditException("This is a standby, which does not know the transactions that are still open: seal at the primary.");
         }
-        var waitedFor = await HoldersAsync(connection, cancellation);
+        var waitedFor = await LogHorizon.HoldersAsync(connection, cancellation);
         for (var until = DateTime.UtcNow + patience; waitedFor.Count > 0; await Task.Delay(20, cancellation))
         {
             if (DateTime.UtcNow > until)
                 return null;
-            waitedFor.IntersectWith(await HoldersAsync(connection, cancellation));
+            waitedFor.IntersectWith(await LogHorizon.HoldersAsync(connection, cancellation));
         }
         return number;
-    }
-
-    private static async Task<HashSet<string>> HoldersAsync(NpgsqlConnection connection, CancellationToken cancellation)
-    {
-        await using var command = new NpgsqlCommand(
-            $"""
-            select virtualtransaction from pg_locks where locktype = 'relation' and relation = '{Numbers}'::regclass and mode = 'RowExclusiveLock'
-                and database = (select oid from pg_database where datname = current_database())
-            """, connection);
-        var holders = new HashSet<string>();
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        while (await reader.ReadAsync(cancellation))
-            holders.Add(reader.GetString(0));
-        return holders;
     }
 
     private async IAsyncEnumerable<StoredEvent> CopyAsync(string columns, string rows, [EnumeratorCancellation] CancellationToken cancellation)

@@ -109,9 +109,9 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         var tail = Task.CompletedTask;
         try
         {
-            var mark = await LoadAsync(stoppingToken);
+            var horizon = await LoadAsync(stoppingToken);
             _loaded.SetResult();
-            tail = TailAsync(mark, stoppingToken);
+            tail = TailAsync(horizon, stoppingToken);
             while (true)
             {
                 await _queued.WaitAsync(stoppingToken);
@@ -142,21 +142,21 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         return new DateTimeOffset(now.Ticks - now.Ticks % TimeSpan.TicksPerMillisecond, TimeSpan.Zero);
     }
 
-    private async Task<long> LoadAsync(CancellationToken cancellation)
+    private async Task<LogHorizon> LoadAsync(CancellationToken cancellation)
     {
         for (var wait = TimeSpan.FromMilliseconds(200); ; wait = TimeSpan.FromSeconds(Math.Min(5, wait.TotalSeconds * 2)))
         {
             try
             {
-                // The mark first: what is committed after it is read by the tail.
-                var mark = await ReadMarkAsync(cancellation);
+                // First: what is committed after it is read by the tail.
+                var horizon = await LogHorizon.AtRelayAsync(database, cancellation);
                 Policy = await log.AppendAsync<PolicyState, PolicyEvent>(PolicyState.StreamId, PolicyState.Initial, PolicyState.Evolve,
                     state => PolicyState.DecideFirst(state, Now()).Events, Cause.Current(), cancellation);
                 Zones = new Zones(await log.LoadMeasuresAsync(cancellation));
                 Prices = await log.LoadPricesAsync(cancellation);
                 foreach (var (id, state) in await log.LoadLedgersAsync(null, cancellation))
                     Roster.Set(id, state);
-                return mark;
+                return horizon;
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
@@ -345,12 +345,13 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     }
 
     /// <summary>
-    /// Follows the ledgers, the policy, the measures and the prices as other replicas change them, up to the daemon's high-water
-    /// mark, below which no event can appear any more. What is missed for a moment costs a conflict, never a place.
+    /// Follows the ledgers, the policy, the measures and the prices as other replicas change them, as far as the log is complete.
+    /// What is missed for a moment costs a conflict, never a place.
     /// </summary>
-    private async Task TailAsync(long mark, CancellationToken cancellation)
+    private async Task TailAsync(LogHorizon horizon, CancellationToken cancellation)
     {
         using var timer = new PeriodicTimer(TailInterval, time);
+        var mark = horizon.At;
         var untold = new UntoldOffers(database, mark);
         for (var tick = 1; await timer.WaitForNextTickAsync(cancellation); tick++)
         {
@@ -358,30 +359,12 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                 continue;
             try
             {
-                await using var command = database.CreateCommand($"""
-                    with mark as (select coalesce(max(last_seq_id), 0) as at from {EventStore.Schema}.mt_event_progression where name = 'HighWaterMark')
-                    select m.at, e.stream_id, max(e.version), max(e.timestamp) from mark m
-                    left join {EventStore.Schema}.mt_events e on e.seq_id > $1 and e.seq_id <= m.at
-                        and (e.stream_id = any($2) or exists (select 1 from {Tables.Responders} r where r.id = e.stream_id))
-                    group by m.at, e.stream_id
-                    """);
-                command.Parameters.AddWithValue(mark);
-                command.Parameters.AddWithValue(Settings);
-                var behind = false;
-                await using (var reader = await command.ExecuteReaderAsync(cancellation))
+                await using var connection = await database.OpenConnectionAsync(cancellation);
+                while (await horizon.AdvanceAsync(connection, cancellation) is var upTo && upTo > mark)
                 {
-                    while (await reader.ReadAsync(cancellation))
-                    {
-                        mark = Math.Max(mark, reader.GetInt64(0));
-                        if (reader.IsDBNull(1) || reader.GetInt64(2) <= KnownVersionOf(reader.GetGuid(1)))
-                            continue;
-                        TailLag.Record(Math.Max(0, (time.GetUtcNow() - reader.GetFieldValue<DateTimeOffset>(3)).TotalSeconds));
-                        _stale.Enqueue((reader.GetGuid(1), null));
-                        behind = true;
-                    }
+                    await HearOfAsync(connection, mark, upTo, cancellation);
+                    mark = upTo;
                 }
-                if (behind)
-                    _queued.Release();
                 Judge(await untold.CountAsync(mark, cancellation));
             }
             catch (Exception exception) when (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)
@@ -389,6 +372,31 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
                 logger.LogWarning(exception, "The changes of other replicas could not be read; trying again");
             }
         }
+    }
+
+    /// <summary>Has what changed between these two numbers of the log read again before the next decision.</summary>
+    private async Task HearOfAsync(NpgsqlConnection connection, long after, long upTo, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"""
+            select e.stream_id, max(e.version), max(e.timestamp) from {EventStore.Schema}.mt_events e
+            where e.seq_id > $1 and e.seq_id <= $2 and (e.stream_id = any($3) or exists (select 1 from {Tables.Responders} r where r.id = e.stream_id))
+            group by e.stream_id
+            """, connection);
+        command.Parameters.AddWithValue(after);
+        command.Parameters.AddWithValue(upTo);
+        command.Parameters.AddWithValue(Settings);
+        var behind = false;
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            if (reader.GetInt64(1) <= KnownVersionOf(reader.GetGuid(0)))
+                continue;
+            TailLag.Record(Math.Max(0, (time.GetUtcNow() - reader.GetFieldValue<DateTimeOffset>(2)).TotalSeconds));
+            _stale.Enqueue((reader.GetGuid(0), null));
+            behind = true;
+        }
+        if (behind)
+            _queued.Release();
     }
 
     private void Judge(int untold)
@@ -407,12 +415,6 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         : stream == MeasuresState.StreamId ? Zones.Version
         : stream == PricesSet.StreamId ? Prices.Version
         : Roster.StateOf(ResponderId.Of(stream)).Version;
-
-    private async Task<long> ReadMarkAsync(CancellationToken cancellation)
-    {
-        await using var command = database.CreateCommand($"select coalesce(max(last_seq_id), 0) from {EventStore.Schema}.mt_event_progression where name = 'HighWaterMark'");
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
-    }
 
     private sealed class Touched
     {

@@ -2,12 +2,7 @@ using Huzhu.Contracts;
 using Huzhu.Matching.Assigning;
 using Huzhu.Matching.Domain;
 using Huzhu.ServiceDefaults;
-using JasperFx.Events.Daemon;
-using JasperFx.Events.Projections;
-using Marten;
-using Marten.Events.Daemon;
-using Marten.Events.Daemon.Internals;
-using Marten.Subscriptions;
+using JasperFx.Events;
 using Npgsql;
 
 namespace Huzhu.Matching.Deciding;
@@ -16,48 +11,44 @@ namespace Huzhu.Matching.Deciding;
 /// When a place is freed, a responder registers, changes or reopens, or a zone is lifted, the backlog that can be served
 /// is tried. Reads the log, so that it happens even if the process that freed the place dies; runs on one replica.
 /// </summary>
-public sealed class BacklogSubscription(IServiceProvider services) : ISubscription
+public sealed class BacklogSubscription(DecisionLoop loop, Decider decider, BacklogTrial trial, ILogger<BacklogSubscription> logger) : ILogSubscription
 {
-    public const string Name = "Backlog";
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
 
-    public async Task<IChangeListener> ProcessEventsAsync(EventRange page, ISubscriptionController controller,
-        IDocumentOperations operations, CancellationToken cancellationToken)
+    public string Name => "Backlog";
+
+    public IReadOnlyCollection<Type> EventTypes { get; } = [typeof(PlaceReleased), typeof(ResponderListed), typeof(ResponderUpdated), typeof(ResponderReopened), typeof(ZoneLifted)];
+
+    public async Task HandleAsync(IReadOnlyList<IEvent> events, CancellationToken cancellation)
     {
-        // A page may hold none of the events asked for.
-        if (page.Events.Count == 0)
-            return NullChangeListener.Instance;
-        // Asked for late: the store is built with its subscriptions, and the loop is built with the store.
-        await services.GetRequiredService<DecisionLoop>().Loaded.WaitAsync(cancellationToken);
+        await loop.Loaded.WaitAsync(cancellation);
         for (var wait = TimeSpan.FromMilliseconds(100); ; wait = wait < LongestWait ? wait * 2 : LongestWait)
         {
             try
             {
-                await TryAsync(page, services, cancellationToken);
-                return NullChangeListener.Instance;
+                await TryAsync(events, cancellation);
+                return;
             }
             catch (Exception exception) when (exception is not OperationCanceledException && Messaging.IsServerAway(exception))
             {
-                services.GetRequiredService<ILogger<BacklogSubscription>>().LogWarning(exception, "The backlog could not be tried; trying again");
-                await Task.Delay(wait, cancellationToken);
+                logger.LogWarning(exception, "The backlog could not be tried; trying again");
+                await Task.Delay(wait, cancellation);
             }
         }
     }
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-
-    private static async Task TryAsync(EventRange page, IServiceProvider services, CancellationToken cancellation)
+    private async Task TryAsync(IReadOnlyList<IEvent> events, CancellationToken cancellation)
     {
         var versions = new Dictionary<Guid, long>();
         var everywhere = false;
-        foreach (var stored in page.Events)
+        foreach (var stored in events)
         {
             everywhere |= stored.Data is ZoneLifted;
             versions[stored.StreamId] = stored.Version;
         }
-        var freed = new PlacesFreed(versions, everywhere, page.Events[^1].Id.ToString());
-        if (!await services.GetRequiredService<Decider>().PassOnAsync(freed, cancellation))
-            await services.GetRequiredService<BacklogTrial>().TryAsync(freed, cancellation);
+        var freed = new PlacesFreed(versions, everywhere, events[^1].Id.ToString());
+        if (!await decider.PassOnAsync(freed, cancellation))
+            await trial.TryAsync(freed, cancellation);
     }
 }
 

@@ -43,7 +43,7 @@ public sealed class BoardReader(DecisionLoop loop, NpgsqlDataSource database, Qu
             from {Tables.Needs} where not is_over group by 1
             """);
         Add($"""
-            select coalesce(max(last_seq_id) filter (where name = 'HighWaterMark'), 0), coalesce(max(last_seq_id) filter (where name like 'Relay:%'), 0),
+            select coalesce((select max(seq_id) from {EventStore.Schema}.mt_events), 0), coalesce(max(last_seq_id) filter (where name like 'Relay:%'), 0),
                 (select e.timestamp from {EventStore.Schema}.mt_events e where e.seq_id > (select coalesce(max(last_seq_id), 0) from {EventStore.Schema}.mt_event_progression where name like 'Relay:%') order by e.seq_id limit 1)
             from {EventStore.Schema}.mt_event_progression
             """);

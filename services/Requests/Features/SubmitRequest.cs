@@ -135,10 +135,15 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
     protected override async Task<IReadOnlyList<SubmissionOutcome>> CommitAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
     {
         await using var session = store.LightweightSession();
-        var knownKeys = await IdempotencyKeys.FindAsync(database, items.SelectMany(item => item.KeyHashes), cancellation);
         var changes = new StreamChanges(session);
-        await changes.LoadAsync([.. items.Select(item => item.Call.RequestId.Value)], cancellation);
-        var repeats = await RepeatCalls.LoadAsync(session, changes, items.Select(item => item.Call.PersonId), cancellation);
+        await using var beside = store.QuerySession();
+        // None needs what the others find, and each has a connection of its own.
+        var keys = IdempotencyKeys.FindAsync(database, items.SelectMany(item => item.KeyHashes), cancellation);
+        var earlier = RepeatCalls.FindAsync(beside, items.Select(item => item.Call.PersonId), cancellation);
+        var loaded = changes.LoadAsync([.. items.Select(item => item.Call.RequestId.Value)], cancellation);
+        await Task.WhenAll(keys, earlier, loaded);
+        var knownKeys = await keys;
+        var repeats = await RepeatCalls.LoadAsync(changes, await earlier, cancellation);
 
         // Only who is about to be stored gets a key.
         var newcomers = items.Where(item => !changes.StateOf(item.Call.RequestId.Value).Exists && UsedFor(knownKeys, item) is null).Select(item => item.Call);

@@ -16,18 +16,29 @@ public sealed class RepeatCalls
 
     private RepeatCalls(StreamChanges changes) => _changes = changes;
 
-    public static async Task<RepeatCalls> LoadAsync(IQuerySession session, StreamChanges changes, IEnumerable<PersonId> people, CancellationToken cancellation)
+    /// <summary>What earlier requests of these people their next intake must know of.</summary>
+    public sealed record Earlier(IReadOnlyDictionary<PersonId, IReadOnlyList<Guid>> Requests, IReadOnlyList<RequestState> Helped);
+
+    public static async Task<RepeatCalls> LoadAsync(IQuerySession session, StreamChanges changes, IEnumerable<PersonId> people, CancellationToken cancellation) =>
+        await LoadAsync(changes, await FindAsync(session, people, cancellation), cancellation);
+
+    public static async Task<Earlier> FindAsync(IQuerySession session, IEnumerable<PersonId> people, CancellationToken cancellation)
+    {
+        var found = await PersonHistory.FindRequestsAsync(session, people, cancellation);
+        return new Earlier(found, [.. await PersonHistory.FindHelpedAsync(session, found.Keys, cancellation)]);
+    }
+
+    public static async Task<RepeatCalls> LoadAsync(StreamChanges changes, Earlier earlier, CancellationToken cancellation)
     {
         var repeats = new RepeatCalls(changes);
-        var found = await PersonHistory.FindRequestsAsync(session, people, cancellation);
-        await changes.LoadAsync([.. found.Values.SelectMany(requests => requests)], cancellation);
-        foreach (var (person, requests) in found)
+        await changes.LoadAsync([.. earlier.Requests.Values.SelectMany(requests => requests)], cancellation);
+        foreach (var (person, requests) in earlier.Requests)
         {
             var history = repeats._histories[person] = new PersonHistory();
             foreach (var request in requests)
                 history.Add(changes.StateOf(request));
         }
-        foreach (var helped in await PersonHistory.FindHelpedAsync(session, found.Keys, cancellation))
+        foreach (var helped in earlier.Helped)
             repeats._histories[helped.PersonId].AddHelp(helped);
         return repeats;
     }

@@ -123,6 +123,64 @@ public sealed class RelayTests(Servers servers)
     }
 
     [Fact]
+    public async Task who_loses_the_session_that_holds_the_lock_stops_relaying_and_somebody_goes_on()
+    {
+        var (database, broker) = (await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        await using var first = await SampleService.StartAsync(database, broker);
+        await using var second = await SampleService.StartAsync(database, broker);
+        var appended = new List<Guid>();
+        for (var loss = 0; loss < 3; loss++)
+        {
+            for (var index = 0; index < 5; index++)
+                appended.Add(await first.AppendAsync("either"));
+            await Received.UntilAsync(() => appended.All(Messages().Contains), "everything so far is published");
+            await using var connection = new NpgsqlConnection(database);
+            await connection.OpenAsync(TestContext.Current.CancellationToken);
+            await using var terminate = new NpgsqlCommand("""
+                select count(pg_terminate_backend(pid, 5000)) from pg_locks
+                where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
+                """, connection);
+            Assert.Equal(1L, await terminate.ExecuteScalarAsync(TestContext.Current.CancellationToken));
+        }
+        appended.Add(await second.AppendAsync("after"));
+        await Received.UntilAsync(() => Messages().Contains(appended[^1]), "somebody relays");
+        Assert.Equal(appended.Order(), Messages().Order());
+
+        HashSet<Guid> Messages() => [.. first.Received.Messages.Concat(second.Received.Messages).Select(message => message.Stream)];
+    }
+
+    [Fact]
+    public async Task an_event_of_a_newer_version_is_not_passed_over_by_one_that_does_not_know_it()
+    {
+        var (database, broker) = (await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
+        await using var service = await SampleService.StartAsync(database, broker);
+        var known = await service.AppendAsync("known");
+        await Received.UntilAsync(() => service.Received.Messages.Any(message => message.Stream == known), "what is known is published");
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using (var rename = new NpgsqlCommand("""
+            insert into huzhu.mt_streams (id, type, version, timestamp, tenant_id) values ($1, null, 1, now(), '*DEFAULT*');
+            """, connection))
+        {
+            rename.Parameters.AddWithValue(Guid.CreateVersion7());
+            await rename.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+        await using (var newer = new NpgsqlCommand("""
+            insert into huzhu.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type)
+            select nextval('huzhu.mt_events_sequence'), gen_random_uuid(), id, 1, '{}', 'something_of_tomorrow', now(), '*DEFAULT*', null from huzhu.mt_streams where type is null order by timestamp desc limit 1
+            """, connection))
+        {
+            Assert.Equal(1, await newer.ExecuteNonQueryAsync(TestContext.Current.CancellationToken));
+        }
+        var behind = await service.AppendAsync("behind it");
+        await Task.Delay(1_500, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(service.Received.Messages, message => message.Stream == behind);
+
+        await using var place = new NpgsqlCommand("select last_seq_id from huzhu.mt_event_progression where name = 'Relay:All'", connection);
+        Assert.Equal(1L, await place.ExecuteScalarAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task a_poison_message_is_set_aside_with_its_reason_and_blocks_nobody()
     {
         var broker = await servers.CreateVirtualHostAsync();
