@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using JasperFx;
@@ -82,6 +83,7 @@ public static class EventStore
         .AddAsyncDaemon(DaemonMode.HotCold);
         if (AppliesSchema(builder.Configuration, builder.Environment))
             marten.ApplyAllDatabaseChangesOnStartup();
+        builder.Services.AddHostedService<RelayWatch>();
         return builder;
     }
 
@@ -179,6 +181,9 @@ public static class EventStore
             connection.MaxAutoPrepare = 100;
         // Every statement is a look-up by key, whose plan does not depend on the key.
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
+        // Tells the sessions of one process from those of another, to RelayWatch and to whoever looks into pg_stat_activity.
+        var machine = Environment.MachineName;
+        connection.ApplicationName = $"huzhu {machine[..Math.Min(machine.Length, 40)]} {Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))}";
         connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000";
         return builder.Build();
     }
