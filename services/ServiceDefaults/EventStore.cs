@@ -179,11 +179,11 @@ public static class EventStore
         // The same few statements all day: a connection parses and plans each of them once.
         if (!connection.ShouldSerialize("Max Auto Prepare"))
             connection.MaxAutoPrepare = 100;
-        // Every statement is a look-up by key, whose plan does not depend on the key.
-        // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
         // Tells the sessions of one process from those of another, to RelayWatch and to whoever looks into pg_stat_activity.
         var machine = Environment.MachineName;
         connection.ApplicationName = $"huzhu {machine[..Math.Min(machine.Length, 40)]} {Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))}";
+        // Every statement is a look-up by key, whose plan does not depend on the key.
+        // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.
         connection.Options ??= "-c client_connection_check_interval=500 -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000";
         return builder.Build();
     }

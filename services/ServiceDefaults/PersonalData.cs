@@ -259,7 +259,7 @@ public sealed class PersonalDataVault
     }
 
     private byte[] Unwrap(Wrapped wrapped) => TryUnwrap(wrapped)
-        ?? throw new CryptographicException($"The data key of a person is wrapped by the master key {wrapped.By ?? "of an earlier version"}, and this process has {string.Join(", ", MasterKeyIds)}.");
+        ?? throw new CryptographicException($"The data key of a person is wrapped by the master key {wrapped.By ?? "that it does not name"}, and this process has {string.Join(", ", MasterKeyIds)}.");
 
     private byte[]? TryUnwrap(Wrapped wrapped)
     {

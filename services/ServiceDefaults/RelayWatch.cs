@@ -9,9 +9,9 @@ namespace Huzhu.ServiceDefaults;
 /// Takes the relay from a replica that stands still. Its lock is a session's, and lasts as long as the session: of a
 /// process that died the server ends it within a second, but behind one that hangs the kernel goes on answering, and the
 /// session runs the lock's own <c>pg_sleep</c> for up to a minute, which no limit on idle transactions cuts short. A
-/// process that lives says something to the database every second. So the others look for that, and end the session of one
-/// that has been silent; the next to ask for the lock relays. One that wakes up finds its session gone, and what it
-/// publishes until then are repetitions with the same ids.
+/// process that lives asks the database something every two seconds: this very question, whether the one that relays has
+/// been silent. Then its session is ended, and the next to ask for the lock relays. One that wakes up finds its session
+/// gone, and what it publishes until then are repetitions with the same ids.
 /// </summary>
 internal sealed class RelayWatch(IProjectionCoordinator coordinator, NpgsqlDataSource database, ILogger<RelayWatch> logger) : BackgroundService
 {
@@ -51,7 +51,8 @@ internal sealed class RelayWatch(IProjectionCoordinator coordinator, NpgsqlDataS
             }
             catch (Exception exception) when (exception is NpgsqlException or TimeoutException)
             {
-                // The database is away, and with it every session and every lock.
+                // Mostly the database is away, and with it every session and every lock.
+                logger.LogDebug(exception, "It could not be seen whether the replica that relays is alive");
             }
         }
     }
