@@ -19,7 +19,7 @@ public static class Publishing
         Domain.MeasureImposed happened => [Told(await At<Measure, MeasureEvent>(stored, log, cancellation), stored, happened)],
         Domain.MeasureLifted happened => [new Contracts.Groups.V1.MeasureLifted(new MeasureId(stored.StreamId), happened.Reason, happened.At)],
         PersonErased happened => [new ContactErased(new ResponderId(happened.PersonId), happened.At)],
-        MeasurePublished or MeasureCancelled or AlertEvent or RetentionChanged => [],
+        MeasurePublished or MeasureCancelled or AlertEvent or RetentionChanged or DataKeysRewrapped => [],
         _ => throw new InvalidOperationException($"Nobody has said what {stored.Data.GetType().Name} means to other services."),
     };
 

@@ -19,8 +19,6 @@ builder.AddMessaging("notifications", bus =>
 });
 
 var app = builder.Build();
-// Without the key that wraps the addresses the service stops here, and not at the first event.
-app.Services.GetRequiredService<PersonalDataVault>();
 app.UseHuzhuDefaults();
 app.MapGetNotifications();
 app.MapManageSubscription();

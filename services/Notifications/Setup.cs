@@ -11,7 +11,7 @@ namespace Huzhu.Notifications;
 /// <summary>The parts of Notifications beside its store and its bus.</summary>
 public static class Setup
 {
-    public static IReadOnlyList<Type> Events { get; } = [.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()];
+    public static IReadOnlyList<Type> Events { get; } = [.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>(), typeof(DataKeysRewrapped)];
 
     public static void Configure(StoreOptions options)
     {
@@ -28,7 +28,7 @@ public static class Setup
         .AddOfferDesk(builder.Configuration)
         .AddSingleton<GroupCommit>()
         .AddKeyedSingleton<GroupCommit>(Subscriptions.Lane)
-        .AddSingleton<PersonalDataVault>()
+        .AddVault()
         .AddSingleton<Subscriptions>()
         .AddSingleton<NotificationLog>()
         .AddTransient<Delivery>()

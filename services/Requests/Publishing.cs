@@ -19,7 +19,7 @@ public static class Publishing
         IntakeCompleted or NeedDisputed or NeedReopened or ConcernRaised => Map((RequestEvent)stored.Data,
             (await log.LoadRequestAsync(new RequestId(stored.StreamId), cancellation, stored.Version)).State),
         PersonErased e => [new V1.PersonErased(new PersonId(e.PersonId), await NeedsOfAsync(e.PersonId, log, cancellation), e.At)],
-        RetentionChanged => [],
+        RetentionChanged or DataKeysRewrapped => [],
         RequestEvent e => Map(e, new RequestState { Id = new RequestId(stored.StreamId) }),
         ConversationEvent or AdmissionEvent => [],
         _ => throw new InvalidOperationException($"Requests does not know the event {stored.Data.GetType().Name}."),

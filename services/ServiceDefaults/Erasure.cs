@@ -190,7 +190,7 @@ public static class PeopleHosting
 {
     /// <summary>The vault, erasure, retention and the record of who read what, over what the service holds of people.</summary>
     public static IServiceCollection AddPeople<TPeople>(this IServiceCollection services) where TPeople : class, IPeople => services
-        .AddSingleton<IPeople, TPeople>().AddSingleton<PersonalDataVault>().AddSingleton<Erasure>().AddSingleton<RetentionRules>()
+        .AddVault().AddSingleton<IPeople, TPeople>().AddSingleton<Erasure>().AddSingleton<RetentionRules>()
         .AddSingleton<AccessLog>().AddHostedService(provider => provider.GetRequiredService<AccessLog>())
         .AddHostedService<ErasureListener>()
         .AddTimer<FinishErasure>().AddTimer<ApplyRetention>();

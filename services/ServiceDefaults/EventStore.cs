@@ -165,6 +165,8 @@ public static class EventStore
         // The same few statements all day: a connection parses and plans each of them once.
         if (!connection.ShouldSerialize("Max Auto Prepare"))
             connection.MaxAutoPrepare = 100;
+        // The pod's name, for whoever looks into pg_stat_activity.
+        connection.ApplicationName ??= $"huzhu {Environment.MachineName}";
         // Every statement is a look-up by key, whose plan does not depend on the key; one that was planned while the table was
         // small would go on reading it from end to end when it has grown.
         // A session whose client died keeps its locks until the server notices, and an idle transaction stalls the relay.

@@ -89,8 +89,9 @@ public static class Hosting
     }
 
     /// <summary>
-    /// Runs the service; with <c>--migrate</c> only applies the database schema and ends. A service that does not apply
-    /// the schema at its start looks first whether it is there.
+    /// Runs the service; with <c>--migrate</c> only applies the database schema and ends, with <c>--rewrap-keys</c> only
+    /// wraps people's data keys with the current master key. A service that does not apply the schema at its start looks
+    /// first whether it is there.
     /// </summary>
     public static async Task RunHuzhuAsync(this WebApplication app, string[] args)
     {
@@ -102,7 +103,10 @@ public static class Hosting
         }
         if (!EventStore.AppliesSchema(app.Configuration, app.Environment))
             await EventStore.CheckSchemaAsync(store, app.Logger, app.Lifetime.ApplicationStopping);
-        await app.RunAsync();
+        if (args.Contains("--rewrap-keys"))
+            await MasterKeys.RewrapAsync(app.Services, Console.Out, app.Lifetime.ApplicationStopping);
+        else
+            await app.RunAsync();
     }
 
     /// <summary>

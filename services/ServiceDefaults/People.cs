@@ -18,6 +18,11 @@ public sealed record PersonalDataRead(IReadOnlyList<Access> Reads, DateTimeOffse
 /// <param name="Days">By the name of the rule; a rule that is not named never applies.</param>
 public sealed record RetentionChanged(IReadOnlyDictionary<string, double> Days, string By, DateTimeOffset At) : PersonEvent(At);
 
+/// <summary>An operator had every person's data key wrapped by this master key; none that this service could open is wrapped by another since.</summary>
+/// <param name="MasterKey">The id of the master key, which says nothing of the key.</param>
+/// <param name="Rewrapped">How many keys this run wrapped anew; one that was broken off before it may have wrapped more.</param>
+public sealed record DataKeysRewrapped(string MasterKey, long Rewrapped, DateTimeOffset At) : PersonEvent(At);
+
 /// <summary>One reading of personal data.</summary>
 /// <param name="People">Whose.</param>
 /// <param name="Subject">The request or the responder that it was asked about.</param>
@@ -45,6 +50,7 @@ public static class People
     public const string RulesOfRetention = "huzhu";
 
     public static readonly Guid RetentionStream = new("5b0c6f0e-2a44-5d1b-9c57-72657461696e");
+    public static readonly Guid KeysStream = new("2e9d3c51-84b7-5f0a-a6d2-6d6173746b65");
     private static readonly Guid PersonSpace = new("a3c9a1de-7f0b-5e86-8d21-706572736f6e");
     private static readonly Guid AccessSpace = new("c1d7b2f4-90e3-5a17-b6c8-616363657373");
 

@@ -29,7 +29,7 @@ public sealed class PersonalDataVault
     private const int TagBytes = 16;
 
     private readonly NpgsqlDataSource _database;
-    private readonly byte[][] _masterKeys;
+    private readonly MasterKey[] _masterKeys;
     private readonly MemoryCache _keys = new(new MemoryCacheOptions { SizeLimit = 20_000 });
 
     /// <summary>How long a process can go on reading after an erasure that it has not heard of.</summary>
@@ -41,8 +41,17 @@ public sealed class PersonalDataVault
     public PersonalDataVault(NpgsqlDataSource database, IConfiguration configuration)
     {
         _database = database;
-        _masterKeys = ReadMasterKeys(configuration);
+        _masterKeys = [.. ReadMasterKeys(configuration).Select(key => new MasterKey(IdOf(key), key))];
     }
+
+    /// <param name="Id">Says which key it is, and nothing of the key.</param>
+    private sealed record MasterKey(string Id, byte[] Bytes);
+
+    /// <summary>The ids of the master keys that this process has, the current one first.</summary>
+    public IReadOnlyList<string> MasterKeyIds => [.. _masterKeys.Select(key => key.Id)];
+
+    private static string IdOf(byte[] masterKey) =>
+        Convert.ToHexStringLower(HKDF.DeriveKey(HashAlgorithmName.SHA256, masterKey, 8, info: "huzhu master key id"u8.ToArray()));
 
     /// <summary>The master key and those before it that may still be needed, newest first.</summary>
     /// <exception cref="InvalidOperationException">The key is missing, or one is malformed.</exception>
@@ -71,6 +80,8 @@ public sealed class PersonalDataVault
         var table = new Table($"{EventStore.Schema}.person_keys");
         table.AddColumn<Guid>("person_id").AsPrimaryKey();
         table.AddColumn("wrapped_key", "bytea").NotNull();
+        // The id of the master key; null in rows of versions that did not say.
+        table.AddColumn("wrapped_by", "text");
         return table;
     }
 
@@ -91,18 +102,20 @@ public sealed class PersonalDataVault
         var ids = personIds.Distinct().Order().ToArray();
         if (ids.Length == 0)
             return;
-        var wrapped = ids.Select(id => Seal(_masterKeys[0], id, RandomNumberGenerator.GetBytes(32))).ToArray();
+        var wrapped = ids.Select(id => Seal(_masterKeys[0].Bytes, id, RandomNumberGenerator.GetBytes(32))).ToArray();
         await using var make = _database.CreateCommand($"""
-            insert into {EventStore.Schema}.person_keys (person_id, wrapped_key) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
+            insert into {EventStore.Schema}.person_keys (person_id, wrapped_key, wrapped_by)
+            select person_id, wrapped_key, $3 from unnest($1::uuid[], $2::bytea[]) as made (person_id, wrapped_key) on conflict do nothing
             """);
         make.Parameters.AddWithValue(ids);
         make.Parameters.AddWithValue(wrapped);
+        make.Parameters.AddWithValue(_masterKeys[0].Id);
         await make.ExecuteNonQueryAsync(cancellation);
-        await using var read = _database.CreateCommand($"select person_id, wrapped_key from {EventStore.Schema}.person_keys where person_id = any($1)");
+        await using var read = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where person_id = any($1)");
         read.Parameters.AddWithValue(ids);
         await using var reader = await read.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
-            Remember(reader.GetGuid(0), Unwrap(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1)));
+            Remember(reader.GetGuid(0), Unwrap(Wrapped.Read(reader)));
     }
 
     /// <summary>Decrypts; null when the person was erased.</summary>
@@ -150,28 +163,88 @@ public sealed class PersonalDataVault
         return data;
     }
 
+    /// <summary>How many keys each master key wraps, by its id; null for rows of versions that did not say.</summary>
+    public async Task<IReadOnlyList<(string? WrappedBy, long Count)>> CountKeysAsync(CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"select wrapped_by, count(*) from {EventStore.Schema}.person_keys group by wrapped_by order by wrapped_by");
+        command.CommandTimeout = 0;
+        var counts = new List<(string?, long)>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            counts.Add((reader.IsDBNull(0) ? null : reader.GetString(0), reader.GetInt64(1)));
+        return counts;
+    }
+
+    /// <summary>Whether one of the rows that do not say what wraps them, if there are any, can be opened.</summary>
+    public async Task<bool> OpensUnsaidAsync(CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where wrapped_by is null limit 1");
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return !await reader.ReadAsync(cancellation) || TryUnwrap(Wrapped.Read(reader)) is not null;
+    }
+
+    /// <summary>
+    /// Wraps the next keys with the current master key, in one transaction: a crash leaves each as it was or as it will be.
+    /// Rows are locked and updated, never inserted, so that whoever is erased meanwhile stays so.
+    /// </summary>
+    /// <param name="after">The last person of the batch before.</param>
+    /// <returns>The last person of this batch, null when there is none left, and how many keys were wrapped anew.</returns>
+    public async Task<(Guid? Last, int Rewrapped)> RewrapAsync(Guid after, int limit, CancellationToken cancellation)
+    {
+        await using var connection = await _database.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        var rows = new List<Wrapped>();
+        // In the order of the ids, in which everybody locks who locks more than one.
+        await using (var find = new NpgsqlCommand($"""
+            select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys
+            where person_id > $1 and wrapped_by is distinct from $2 order by person_id limit $3 for update
+            """, connection, transaction))
+        {
+            find.Parameters.AddWithValue(after);
+            find.Parameters.AddWithValue(_masterKeys[0].Id);
+            find.Parameters.AddWithValue(limit);
+            find.CommandTimeout = 0;
+            await using var reader = await find.ExecuteReaderAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
+                rows.Add(Wrapped.Read(reader));
+        }
+        if (rows.Count == 0)
+            return (null, 0);
+        var opened = rows.Select(row => (row.PersonId, Key: TryUnwrap(row))).Where(row => row.Key is not null).ToList();
+        await using var update = new NpgsqlCommand($"""
+            update {EventStore.Schema}.person_keys as kept set wrapped_key = anew.wrapped_key, wrapped_by = $3
+            from unnest($1::uuid[], $2::bytea[]) as anew (person_id, wrapped_key) where kept.person_id = anew.person_id
+            """, connection, transaction);
+        update.Parameters.AddWithValue(opened.Select(row => row.PersonId).ToArray());
+        update.Parameters.AddWithValue(opened.Select(row => Seal(_masterKeys[0].Bytes, row.PersonId, row.Key!)).ToArray());
+        update.Parameters.AddWithValue(_masterKeys[0].Id);
+        var rewrapped = await update.ExecuteNonQueryAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return (rows[^1].PersonId, rewrapped);
+    }
+
     private async Task<byte[]?> FindKeyAsync(Guid personId, CancellationToken cancellation)
     {
         if (_keys.TryGetValue(personId, out byte[]? cached))
             return cached;
-        await using var command = _database.CreateCommand($"select wrapped_key from {EventStore.Schema}.person_keys where person_id = $1");
+        await using var command = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where person_id = $1");
         command.Parameters.AddWithValue(personId);
-        return await command.ExecuteScalarAsync(cancellation) is byte[] wrapped ? Remember(personId, Unwrap(personId, wrapped)) : null;
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await reader.ReadAsync(cancellation) ? Remember(personId, Unwrap(Wrapped.Read(reader))) : null;
     }
 
     private async Task<byte[]> CreateKeyAsync(Guid personId, CancellationToken cancellation)
     {
-        var wrapped = Seal(_masterKeys[0], personId, RandomNumberGenerator.GetBytes(32));
+        var key = RandomNumberGenerator.GetBytes(32);
         // Two callers may make a key for the same person at once; whichever row is there afterwards is the key.
         await using var command = _database.CreateCommand($"""
-            with made as (insert into {EventStore.Schema}.person_keys (person_id, wrapped_key) values ($1, $2)
-                          on conflict do nothing returning wrapped_key)
-            select wrapped_key from made
+            insert into {EventStore.Schema}.person_keys (person_id, wrapped_key, wrapped_by) values ($1, $2, $3) on conflict do nothing
             """);
         command.Parameters.AddWithValue(personId);
-        command.Parameters.AddWithValue(wrapped);
-        if (await command.ExecuteScalarAsync(cancellation) is byte[] made)
-            return Remember(personId, Unwrap(personId, made));
+        command.Parameters.AddWithValue(Seal(_masterKeys[0].Bytes, personId, key));
+        command.Parameters.AddWithValue(_masterKeys[0].Id);
+        if (await command.ExecuteNonQueryAsync(cancellation) == 1)
+            return Remember(personId, key);
         return await FindKeyAsync(personId, cancellation)
             ?? throw new InvalidOperationException("The person's key vanished while it was being made.");
     }
@@ -179,20 +252,29 @@ public sealed class PersonalDataVault
     private byte[] Remember(Guid personId, byte[] key) =>
         _keys.Set(personId, key, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = KeyLifetime });
 
-    private byte[] Unwrap(Guid personId, byte[] wrapped)
+    /// <summary>A row of the table of keys.</summary>
+    private readonly record struct Wrapped(Guid PersonId, byte[] Key, string? By)
     {
-        foreach (var masterKey in _masterKeys)
+        public static Wrapped Read(NpgsqlDataReader reader) => new(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1), reader.IsDBNull(2) ? null : reader.GetString(2));
+    }
+
+    private byte[] Unwrap(Wrapped wrapped) => TryUnwrap(wrapped)
+        ?? throw new CryptographicException($"The data key of a person is wrapped by the master key {wrapped.By ?? "that it does not name"}, and this process has {string.Join(", ", MasterKeyIds)}.");
+
+    private byte[]? TryUnwrap(Wrapped wrapped)
+    {
+        foreach (var masterKey in _masterKeys.Where(key => wrapped.By is null || wrapped.By == key.Id))
         {
             try
             {
-                return Open(masterKey, personId, wrapped);
+                return Open(masterKey.Bytes, wrapped.PersonId, wrapped.Key);
             }
             catch (AuthenticationTagMismatchException)
             {
                 // Wrapped by another master key of the rotation; try the next.
             }
         }
-        throw new CryptographicException("No master key opens the data key of a person. Was PersonalData:MasterKey changed without keeping the previous one?");
+        return null;
     }
 
     private static byte[] Seal(byte[] key, Guid personId, byte[] plain)

@@ -110,8 +110,8 @@ public sealed class Checker
         if (!_eventIds.TryAdd(row.EventId, row.Service))
             whole.Violated($"{row.Service} stream {row.Stream}: the event {row.EventId} is there twice.");
 
-        // What no promise here speaks of: who read or erased whose data, what was said in a conversation, what was planned together, when the intake shed.
-        if (row.Type is "personal_data_read" or "person_erased" or "retention_changed" or "turn_taken" or "update_received" or "needs_assigned" or "prices_set" or "shedding_began" or "shedding_ended")
+        // What no promise here speaks of: who read or erased whose data or wrapped its keys, what was said in a conversation, what was planned together, when the intake shed.
+        if (row.Type is "personal_data_read" or "person_erased" or "retention_changed" or "data_keys_rewrapped" or "turn_taken" or "update_received" or "needs_assigned" or "prices_set" or "shedding_began" or "shedding_ended")
             return;
         switch (row.Service)
         {

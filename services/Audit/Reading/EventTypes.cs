@@ -21,7 +21,7 @@ public static class EventTypes
         ["requests"] = Named([.. EventStore.EventsOf<RequestEvent>(), .. EventStore.EventsOf<ConversationEvent>(), .. EventStore.EventsOf<AdmissionEvent>(), .. EventStore.EventsOf<PersonEvent>()]),
         ["groups"] = Named([.. EventStore.EventsOf<GroupEvent>(), .. EventStore.EventsOf<ProviderEvent>(), .. EventStore.EventsOf<MeasureEvent>(), .. EventStore.EventsOf<AlertEvent>(), .. EventStore.EventsOf<PersonEvent>()]),
         ["matching"] = Named([.. EventStore.EventsOf<MatchEvent>(), .. EventStore.EventsOf<ResponderEvent>(), .. EventStore.EventsOf<MeasuresEvent>(), .. EventStore.EventsOf<PolicyEvent>(), .. EventStore.EventsOf<PlanEvent>()]),
-        ["notifications"] = Named([.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>()]),
+        ["notifications"] = Named([.. EventStore.EventsOf<NotificationEvent>(), .. EventStore.EventsOf<SubscriptionEvent>(), typeof(DataKeysRewrapped)]),
     }.ToFrozenDictionary();
 
     public static IReadOnlyDictionary<string, Type> Of(string service) => ByService[service];

@@ -4,6 +4,7 @@ using Huzhu.Contracts;
 using Huzhu.Requests.Domain;
 using Huzhu.ServiceDefaults;
 using Marten;
+using Microsoft.AspNetCore.Http.Features;
 using Npgsql;
 
 namespace Huzhu.Requests.Storage;
@@ -46,6 +47,8 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
     public void Refuse(HttpContext http, Urgency urgency, string channel)
     {
         Shed.Add(1, new("urgency", Words.Of(urgency)), new("channel", channel));
+        // So that the web server's own metric tells this 503, which is meant, from one of a fault.
+        http.Features.Get<IHttpMetricsTagsFeature>()?.Tags.Add(new("error.type", "shedding"));
         http.Response.Headers.RetryAfter = Random.Shared.Next(ShortestRetry, LongestRetry + 1).ToString(CultureInfo.InvariantCulture);
     }
 

@@ -81,10 +81,8 @@ public sealed class PersonalDataTests(Servers servers)
         Protected data;
         await using (var before = await SampleService.StartAsync(database, broker, masterKey: old))
             data = await before.Vault.ProtectAsync(person, Lin, Never);
-        await using (var rotating = await SampleService.StartAsync(database, broker, masterKey: current, previousMasterKey: old))
-            Assert.Equal(Lin, await rotating.Vault.RevealAsync<Contact>(person, data, Never));
-        await using var without = await SampleService.StartAsync(database, broker, masterKey: current);
-        await Assert.ThrowsAnyAsync<CryptographicException>(() => without.Vault.RevealAsync<Contact>(person, data, Never));
+        await using var rotating = await SampleService.StartAsync(database, broker, masterKey: current, previousMasterKey: old);
+        Assert.Equal(Lin, await rotating.Vault.RevealAsync<Contact>(person, data, Never));
     }
 
     /// <summary>No moment without a replica that can read: first all take the next key, then all wrap with it, then the old one goes.</summary>

@@ -49,14 +49,14 @@ internal sealed class SampleService : IAsyncDisposable
             "--PersonalData:MasterKey", Convert.ToBase64String(masterKey ?? new byte[32]),
             .. previousMasterKey is null ? Array.Empty<string>() : ["--PersonalData:PreviousMasterKeys:0", Convert.ToBase64String(previousMasterKey)],
             .. settings], "sample");
-        builder.AddEventStore([typeof(SomethingHappened)], Map);
+        builder.AddEventStore([typeof(SomethingHappened), typeof(DataKeysRewrapped)], Map);
         builder.AddMessaging("sample", bus =>
         {
             if (consumes)
                 bus.AddConsumer<SampleConsumer, SampleConsumerDefinition>();
         });
         builder.Services.AddSingleton<Received>();
-        builder.Services.AddSingleton<PersonalDataVault>();
+        builder.Services.AddVault();
         builder.Services.AddTimer<SampleTimer>();
         var app = builder.Build();
         app.UseHuzhuDefaults();

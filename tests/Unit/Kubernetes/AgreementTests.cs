@@ -250,7 +250,7 @@ public partial class AgreementTests
             .Concat(Manifests.Base.OfType<Resource<UserSpec>>().SelectMany(user => new[] { ($"{user.Metadata.Name}-user-credentials", "username"), ($"{user.Metadata.Name}-user-credentials", "password") }));
         var made = script.Concat(operators).ToHashSet();
         var specs = Manifests.Base.Pods().Select(pod => pod.Template.Spec).ToList();
-        var used = specs.SelectMany(spec => spec.Containers).SelectMany(container => container.Env ?? []).Select(variable => variable.ValueFrom?.SecretKeyRef).OfType<V1SecretKeySelector>().Select(reference => (reference.Name, reference.Key))
+        var used = specs.SelectMany(spec => spec.Containers).SelectMany(container => container.Env ?? []).Select(variable => variable.ValueFrom?.SecretKeyRef).OfType<V1SecretKeySelector>().Where(reference => reference.Optional != true).Select(reference => (reference.Name, reference.Key))
             .Concat(specs.SelectMany(spec => spec.Volumes).Where(volume => volume.Secret?.Items is not null).SelectMany(volume => volume.Secret.Items.Select(item => (volume.Secret.SecretName, item.Key))))
             .Concat(specs.SelectMany(spec => spec.Volumes).SelectMany(volume => volume.Projected?.Sources ?? []).SelectMany(source => source.Secret.Items.Select(item => (source.Secret.Name, item.Key))))
             .Concat(Manifests.Base.OfType<Resource<TriggerAuthenticationSpec>>().SelectMany(authentication => authentication.Spec.SecretTargetRef).Select(reference => (reference.Name, reference.Key)))

@@ -19,6 +19,7 @@ public class PeopleTests
         Erased,
         new PersonalDataRead([new Access([Person], new("9a8b7c6d-0000-4000-8000-000000000002"), Revealed.Everything, "local-operator", "welfare-check", At), new Access([Person], Person, Revealed.Contact, "notifications", null, At)], At),
         new RetentionChanged(new Dictionary<string, double> { ["after-end"] = 365, ["after-partial"] = 0.5 }, "local-operator", At),
+        new DataKeysRewrapped("5f0c9a7e11d24b36", 1204, At),
     ];
 
     public static TheoryData<string> EveryEvent => new(EventStore.EventsOf<PersonEvent>().Select(type => type.Name));

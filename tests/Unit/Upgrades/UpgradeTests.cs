@@ -217,7 +217,8 @@ public class UpgradeTests
             if (isMessage)
                 yield return ($"{owner.ToLowerInvariant()}/messages/{space}.{string.Concat(name.Split('-').Select(word => char.ToUpperInvariant(word[0]) + word[1..]))}.json", source);
             else
-                foreach (var service in owner == "ServiceDefaults" ? ["requests", "groups"] : new[] { owner.ToLowerInvariant() })
+                foreach (var service in owner != "ServiceDefaults" ? [owner.ToLowerInvariant()]
+                    : name == nameof(DataKeysRewrapped) ? ["requests", "groups", "notifications"] : new[] { "requests", "groups" })
                     yield return ($"{service}/events/{JsonNamingPolicy.SnakeCaseLower.ConvertName(name.Replace('-', '_'))}{variant}.json", source);
         }
     }
