@@ -7,7 +7,7 @@ namespace Huzhu.Local.Infrastructure;
 public sealed class ServiceProcess
 {
     static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
-    static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
     static readonly HttpClient Probe = new() { Timeout = TimeSpan.FromSeconds(5) };
 
     readonly RunFolder _run;

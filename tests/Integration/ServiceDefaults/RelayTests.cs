@@ -18,8 +18,8 @@ public sealed class RelayTests(Servers servers)
         await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());
         if (isLong)
         {
-            // The server's own limit, which ends a transaction that idles, would end the longest.
-            await using var connection = new NpgsqlConnection(service.App.Configuration["ConnectionStrings:EventStore"]);
+            // The server's own limit, which ends a transaction that idles, would end the longest. Not in the pool: this session keeps the limit.
+            await using var connection = new NpgsqlConnection($"{service.App.Configuration["ConnectionStrings:EventStore"]};Pooling=false");
             await connection.OpenAsync(TestContext.Current.CancellationToken);
             await using var unlimited = new NpgsqlCommand($"alter database {connection.Database} set idle_in_transaction_session_timeout = 0", connection);
             await unlimited.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
