@@ -37,8 +37,8 @@ internal static class CopyRows
             var stored = new StoredEvent(sequence, id, stream, version, type, storedAt, Data.ToArray(), null, null, null, null, null, false);
             return rest.AreOver ? stored : stored with
             {
-                Tenant = Text(ref rest, Word.Of),
-                DotNetType = Text(ref rest, Word.Of),
+                Tenant = Text(ref rest, WordOf),
+                DotNetType = Text(ref rest, WordOf),
                 CorrelationId = Text(ref rest, Encoding.UTF8.GetString),
                 CausationId = Text(ref rest, Encoding.UTF8.GetString),
                 Headers = rest.IsNull ? rest.Skip() : JsonOf(rest.Next()).ToArray(),
@@ -132,7 +132,7 @@ internal static class CopyRows
             var next = new Fields(rest[2..at]);
             row = new Row(
                 BinaryPrimitives.ReadInt64BigEndian(next.Next()), new Guid(next.Next(), bigEndian: true), new Guid(next.Next(), bigEndian: true),
-                BinaryPrimitives.ReadInt64BigEndian(next.Next()), Word.Of(next.Next()),
+                BinaryPrimitives.ReadInt64BigEndian(next.Next()), WordOf(next.Next()),
                 Epoch.AddTicks(BinaryPrimitives.ReadInt64BigEndian(next.Next()) * TimeSpan.TicksPerMicrosecond), JsonOf(next.Next()), next);
             return true;
         }
@@ -140,6 +140,8 @@ internal static class CopyRows
 
     /// <summary>After the number of the format.</summary>
     private static ReadOnlySpan<byte> JsonOf(ReadOnlySpan<byte> field) => field[1..];
+
+    private static string WordOf(ReadOnlySpan<byte> field) => Word.Of(field) ?? Encoding.UTF8.GetString(field);
 
     public ref struct Fields(ReadOnlySpan<byte> row)
     {

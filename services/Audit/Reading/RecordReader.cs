@@ -190,11 +190,10 @@ internal sealed class Element<T>(JsonConverter converter)
         reader.TokenType is JsonTokenType.Null && !_readsNull ? default! : _converter.Read(ref reader, typeof(T), options)!;
 }
 
-/// <summary>Few words come again and again in a log.</summary>
 internal sealed class WordReader : JsonConverter<string>
 {
     public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType is JsonTokenType.String && !reader.ValueIsEscaped && !reader.HasValueSequence ? Word.Of(reader.ValueSpan) : reader.GetString();
+        (reader.TokenType is JsonTokenType.String && !reader.ValueIsEscaped ? Word.Of(reader.ValueSpan) : null) ?? reader.GetString();
 
     public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => throw new NotSupportedException();
 }

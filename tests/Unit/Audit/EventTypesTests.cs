@@ -71,6 +71,13 @@ public class EventTypesTests
     public void what_is_no_object_is_refused_alike(string data) => AssertSame("matching", "place_held", data);
 
     [Fact]
+    public void what_is_no_text_is_refused()
+    {
+        byte[] data = [.. """{"offerId":"11111111-1111-1111-1111-111111111111","channel":" """u8, 0xff, .. """ ","expiresAt":"2022-04-01T00:00:00+00:00","at":"2022-04-01T00:00:00+00:00"}"""u8];
+        Assert.Throws<AuditException>(() => EventTypes.Decode("matching", "offer_sent", 1, data));
+    }
+
+    [Fact]
     public void what_cannot_be_read_is_named_with_its_place()
     {
         const string data = """{"offerId":"11111111-1111-1111-1111-111111111111","needId":"nobody","at":"2022-04-01T00:00:00+00:00"}""";
