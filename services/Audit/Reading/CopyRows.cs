@@ -10,7 +10,7 @@ namespace Huzhu.Audit.Reading;
 /// </summary>
 internal static class CopyRows
 {
-    private const int FirstBuffer = 1 << 18;
+    private const int Page = 1 << 16;
     private static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>The first columns; those behind them are the context.</summary>
@@ -18,10 +18,9 @@ internal static class CopyRows
     public const string Context = "tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
 
     /// <summary>One row in the bytes at hand: whatever is kept of it must be copied.</summary>
-    public readonly ref struct Row(long sequence, Guid id, Guid stream, long version, string type, DateTimeOffset storedAt, ReadOnlySpan<byte> data, Fields context, HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
+    public readonly ref struct Row(long sequence, Guid id, Guid stream, long version, string type, DateTimeOffset storedAt, ReadOnlySpan<byte> data, Fields context)
     {
         private readonly Fields _context = context;
-        private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _words = words;
 
         public long Sequence => sequence;
         public Guid Stream => stream;
@@ -38,43 +37,41 @@ internal static class CopyRows
             var stored = new StoredEvent(sequence, id, stream, version, type, storedAt, Data.ToArray(), null, null, null, null, null, false);
             return rest.AreOver ? stored : stored with
             {
-                Tenant = Nullable(ref rest, _words),
-                DotNetType = Nullable(ref rest, _words),
-                CorrelationId = Nullable(ref rest, null),
-                CausationId = Nullable(ref rest, null),
+                Tenant = Text(ref rest, WordOf),
+                DotNetType = Text(ref rest, WordOf),
+                CorrelationId = Text(ref rest, Encoding.UTF8.GetString),
+                CausationId = Text(ref rest, Encoding.UTF8.GetString),
                 Headers = rest.IsNull ? rest.Skip() : JsonOf(rest.Next()).ToArray(),
                 IsArchived = !rest.IsNull && rest.Next()[0] != 0,
             };
         }
 
-        private static string? Nullable(ref Fields fields, HashSet<string>.AlternateLookup<ReadOnlySpan<char>>? words)
+        private static string? Text(ref Fields fields, Func<ReadOnlySpan<byte>, string> read)
         {
-            if (fields.IsNull)
-            {
-                fields.Skip();
-                return null;
-            }
-            return words is { } known ? Word(fields.Next(), known) : Encoding.UTF8.GetString(fields.Next());
+            if (!fields.IsNull)
+                return read(fields.Next());
+            fields.Skip();
+            return null;
         }
     }
 
     public delegate T Take<out T>(Row row);
 
     /// <param name="copy">The rows of <see cref="Content"/>, with <see cref="Context"/> or without.</param>
-    /// <returns>What was taken of each read's rows: one list, which the next one replaces.</returns>
+    /// <returns>What was taken of each page's rows.</returns>
     public static async IAsyncEnumerable<List<T>> ReadAsync<T>(Stream copy, Take<T> take, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        var (buffer, start, end, begun) = (new byte[FirstBuffer], 0, 0, false);
-        var words = new HashSet<string>().GetAlternateLookup<ReadOnlySpan<char>>();
+        var (buffer, start, end, begun, most) = (new byte[Page], 0, 0, false, 0);
         while (true)
         {
-            var rows = new List<T>();
+            var rows = new List<T>(most);
             var position = new Position(buffer.AsMemory(start..end));
             if (!begun)
                 begun = position.TrySkipHeader();
-            while (begun && position.TryRead(words, out var row))
+            while (begun && position.TryRead(out var row))
                 rows.Add(take(row));
             start += position.Taken;
+            most = Math.Max(most, rows.Count);
             if (rows.Count > 0)
                 yield return rows;
             if (position.IsEnd)
@@ -83,10 +80,12 @@ internal static class CopyRows
             (start, end) = (0, end - start);
             if (end == buffer.Length)
                 Array.Resize(ref buffer, buffer.Length * 2);
-            var read = await copy.ReadAsync(buffer.AsMemory(end), cancellation);
-            if (read == 0)
+            var before = end;
+            // One read gives one row, as the server sends them. Whoever hands rows on one by one spends more on that than on the rows.
+            while (end < buffer.Length && await copy.ReadAsync(buffer.AsMemory(end), cancellation) is var read and > 0)
+                end += read;
+            if (end == before)
                 throw new EndOfStreamException("The rows end in the middle.");
-            end += read;
         }
     }
 
@@ -107,7 +106,7 @@ internal static class CopyRows
             return true;
         }
 
-        public bool TryRead(HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words, out Row row)
+        public bool TryRead(out Row row)
         {
             row = default;
             var rest = bytes.Span[Taken..];
@@ -133,8 +132,8 @@ internal static class CopyRows
             var next = new Fields(rest[2..at]);
             row = new Row(
                 BinaryPrimitives.ReadInt64BigEndian(next.Next()), new Guid(next.Next(), bigEndian: true), new Guid(next.Next(), bigEndian: true),
-                BinaryPrimitives.ReadInt64BigEndian(next.Next()), Word(next.Next(), words),
-                Epoch.AddTicks(BinaryPrimitives.ReadInt64BigEndian(next.Next()) * TimeSpan.TicksPerMicrosecond), JsonOf(next.Next()), next, words);
+                BinaryPrimitives.ReadInt64BigEndian(next.Next()), WordOf(next.Next()),
+                Epoch.AddTicks(BinaryPrimitives.ReadInt64BigEndian(next.Next()) * TimeSpan.TicksPerMicrosecond), JsonOf(next.Next()), next);
             return true;
         }
     }
@@ -142,17 +141,7 @@ internal static class CopyRows
     /// <summary>After the number of the format.</summary>
     private static ReadOnlySpan<byte> JsonOf(ReadOnlySpan<byte> field) => field[1..];
 
-    /// <summary>One of few words that come again and again: each is made once.</summary>
-    private static string Word(ReadOnlySpan<byte> field, HashSet<string>.AlternateLookup<ReadOnlySpan<char>> words)
-    {
-        if (field.Length > 256)
-            return Encoding.UTF8.GetString(field);
-        Span<char> text = stackalloc char[field.Length];
-        text = text[..Encoding.UTF8.GetChars(field, text)];
-        if (!words.TryGetValue(text, out var word) && words.Set.Count < 1000)
-            words.Set.Add(word = text.ToString());
-        return word ?? text.ToString();
-    }
+    private static string WordOf(ReadOnlySpan<byte> field) => Word.Of(field) ?? Encoding.UTF8.GetString(field);
 
     public ref struct Fields(ReadOnlySpan<byte> row)
     {

@@ -15,6 +15,7 @@ public static class EventTypes
 {
     private static readonly SystemTextJsonSerializer Serializer = EventStore.CreateSerializer();
     private static readonly JsonSerializerOptions Json = OptionsOf(Serializer);
+    private static readonly JsonSerializerOptions Fast = RecordReader.For(Json);
 
     private static readonly FrozenDictionary<string, FrozenDictionary<string, Type>> ByService = new Dictionary<string, FrozenDictionary<string, Type>>
     {
@@ -39,11 +40,24 @@ public static class EventTypes
             throw new AuditException($"The log of {service} has an event of the unknown type {type} at sequence {sequence}: it was written by another version, or not by the service.");
         try
         {
-            return JsonSerializer.Deserialize(data, known, Json);
+            return Read(data, known);
         }
         catch (JsonException exception)
         {
             throw new AuditException($"The {type} at sequence {sequence} of {service} cannot be read: {exception.Message}", exception);
+        }
+    }
+
+    private static object? Read(ReadOnlySpan<byte> data, Type type)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(data, type, Fast);
+        }
+        catch (JsonException)
+        {
+            // The serializer has the last word, and says where it failed.
+            return JsonSerializer.Deserialize(data, type, Json);
         }
     }
 

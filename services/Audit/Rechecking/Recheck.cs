@@ -148,7 +148,12 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
                 var id = ResponderId.Of(stored.Stream);
                 // In a quiet log an offer is looked at long after it was made.
                 var asked = _pending.TryPeek(out var oldest) ? oldest.At : change.At;
-                _notYetKnown.Enqueue((stored.Sequence, id, _ledgers.Append(id, change, stored.Sequence, from > asked ? from.Value : asked), change.At));
+                var ledger = _ledgers.Append(id, change, stored.Sequence, from > asked ? from.Value : asked);
+                // No offer that is asked for can be of its transaction, or stand before it.
+                if (oldest is null && change.At < from)
+                    Know(id, ledger);
+                else
+                    _notYetKnown.Enqueue((stored.Sequence, id, ledger, change.At));
                 break;
             case MeasuresEvent change:
                 _measures = MeasuresState.Evolve(_measures, change);
@@ -333,9 +338,14 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
     /// <summary>Lets the roster know what stands before a number of the log, but for the transaction of this instant.</summary>
     private void Advance(long sequence, DateTimeOffset? at)
     {
-        foreach (var change in _ofTheSame.Where(change => change.At != at))
-            Know(change.Id, change.State);
-        _ofTheSame.RemoveAll(change => change.At != at);
+        for (var index = _ofTheSame.Count - 1; index >= 0; index--)
+        {
+            if (_ofTheSame[index] is var change && change.At != at)
+            {
+                Know(change.Id, change.State);
+                _ofTheSame.RemoveAt(index);
+            }
+        }
         while (_notYetKnown.TryPeek(out var change) && change.Sequence < sequence)
         {
             _notYetKnown.Dequeue();
@@ -344,12 +354,12 @@ public sealed class Recheck(DateTimeOffset? from, DateTimeOffset? to, int rememb
             else
                 Know(change.Id, change.State);
         }
+    }
 
-        void Know(ResponderId id, ResponderState state)
-        {
-            if (state.Version > _roster.StateOf(id).Version)
-                _roster.Set(id, state);
-        }
+    private void Know(ResponderId id, ResponderState state)
+    {
+        if (state.Version > _roster.StateOf(id).Version)
+            _roster.Set(id, state);
     }
 
     /// <returns>What is not as the offer says, or null.</returns>

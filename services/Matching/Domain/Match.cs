@@ -165,7 +165,7 @@ public sealed record MatchState(
     public Offer? Taken => Offers.FirstOrDefault(offer => offer.IsTaken);
     public bool IsOver => State is NeedState.Fulfilled or NeedState.Closed or NeedState.Cancelled;
 
-    public Offer? Find(OfferId id) => Offers.Find(offer => offer.Id == id);
+    public Offer? Find(OfferId id) => IndexOf(id) is var index and >= 0 ? Offers[index] : null;
 
     /// <summary>How many more responders should be asked now.</summary>
     public int OffersWanted(Policy policy)
@@ -215,11 +215,18 @@ public sealed record MatchState(
             Reason = null,
             Offers = state.Offers.Add(new Offer(made.OfferId, made.ResponderId, made.ResponderKind, OfferStatus.Made, made.At, made.ExpiresAt - made.At, made.ExpiresAt, null, null, made.Explanation)),
         },
-        OfferSent sent => state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ExpiresAt = sent.ExpiresAt }),
-        OfferAccepted accepted => state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }) with { State = NeedState.Accepted, HasWaited = false, HasEscalated = false },
-        HelpStarted started => state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }) with { State = NeedState.Started },
-        HelpCompleted done => state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }) with
+        OfferSent sent => state with { Offers = state.With(sent.OfferId, offer => offer with { Status = OfferStatus.Sent, ExpiresAt = sent.ExpiresAt }) },
+        OfferAccepted accepted => state with
         {
+            Offers = state.With(accepted.OfferId, offer => offer with { Status = OfferStatus.Accepted }),
+            State = NeedState.Accepted,
+            HasWaited = false,
+            HasEscalated = false,
+        },
+        HelpStarted started => state with { Offers = state.With(started.OfferId, offer => offer with { Status = OfferStatus.Started }), State = NeedState.Started },
+        HelpCompleted done => state with
+        {
+            Offers = state.With(done.OfferId, offer => offer with { Status = OfferStatus.Done, EndedAt = done.At }),
             Remaining = done.Remaining,
             State = done.Remaining == 0 ? NeedState.Fulfilled : NeedState.Open,
         },
@@ -254,21 +261,35 @@ public sealed record MatchState(
 
     private static DateTimeOffset Later(DateTimeOffset known, DateTimeOffset? said) => said > known ? said.Value : known;
 
-    private MatchState With(OfferId id, Func<Offer, Offer> change)
+    /// <summary>A match has few offers and is folded far more often than it is decided: finding one makes nothing.</summary>
+    private int IndexOf(OfferId id)
     {
-        var index = Offers.FindIndex(offer => offer.Id == id);
-        return index < 0 ? throw new InvalidOperationException($"The match has no offer {id}.") : this with { Offers = Offers.SetItem(index, change(Offers[index])) };
+        for (var index = 0; index < Offers.Count; index++)
+        {
+            if (Offers[index].Id == id)
+                return index;
+        }
+        return -1;
+    }
+
+    private ImmutableList<Offer> With(OfferId id, Func<Offer, Offer> change)
+    {
+        var index = IndexOf(id);
+        return index < 0 ? throw new InvalidOperationException($"The match has no offer {id}.") : Offers.SetItem(index, change(Offers[index]));
     }
 
     private MatchState End(OfferEnding ending, OfferStatus status, string? because, string? exclude)
     {
         var before = Find(ending.OfferId);
-        var state = With(ending.OfferId, offer => offer with { Status = status, EndedAt = ending.At, EndedBecause = because });
-        if (exclude is not null)
-            state = state with { Excluded = state.Excluded.SetItem(ending.ResponderId, exclude) };
+        var offers = With(ending.OfferId, offer => offer with { Status = status, EndedAt = ending.At, EndedBecause = because });
         var goesBack = before!.IsTaken && State is NeedState.Accepted or NeedState.Started
-            || State is NeedState.Offered && !state.Offers.Exists(offer => offer.IsOpen);
-        return goesBack ? state with { State = NeedState.Open } : state;
+            || State is NeedState.Offered && !offers.Exists(offer => offer.IsOpen);
+        return this with
+        {
+            Offers = offers,
+            Excluded = exclude is null ? Excluded : Excluded.SetItem(ending.ResponderId, exclude),
+            State = goesBack ? NeedState.Open : State,
+        };
     }
 }
 
