@@ -9,7 +9,7 @@ namespace Huzhu.Tests.Integration.ServiceDefaults;
 /// <summary>Whatever is committed is published, whatever happens around it.</summary>
 public sealed class RelayTests(Servers servers)
 {
-    /// <summary><c>HUZHU_LATE_COMMITS=100000</c> makes so many appends, some of them held open for up to a minute.</summary>
+    /// <summary><c>HUZHU_LATE_COMMITS=100000</c> makes so many appends, some of them held open for up to a minute; the relay loses its session meanwhile, again and again.</summary>
     [Fact]
     public async Task late_commits_and_rollbacks_among_others_lose_nothing()
     {
@@ -24,6 +24,8 @@ public sealed class RelayTests(Servers servers)
             await using var unlimited = new NpgsqlCommand($"alter database {connection.Database} set idle_in_transaction_session_timeout = 0", connection);
             await unlimited.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }
+        using var appending = new CancellationTokenSource();
+        var losses = isLong ? LoseSessionsAsync(service, appending.Token) : Task.FromResult(0);
         var committed = new List<Guid>();
         var random = new Random(1);
         // At most as many at once as there are connections, and a few of those for long.
@@ -55,11 +57,36 @@ public sealed class RelayTests(Servers servers)
                 committed.Add(id);
         });
         await Task.WhenAll(appends);
+        await appending.CancelAsync();
+        var lost = await losses;
 
         await Received.UntilAsync(() => service.Received.Messages.Select(message => message.Stream).Distinct().Count() >= committed.Count,
             "every committed event is published", seconds: 90);
-        TestContext.Current.TestOutputHelper?.WriteLine($"{committed.Count} committed, each published.");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{committed.Count} committed, each published; the relay lost its session {lost} times.");
         Assert.Equal(committed.Order(), service.Received.Messages.Select(message => message.Stream).Distinct().Order());
+    }
+
+    private static async Task<int> LoseSessionsAsync(SampleService service, CancellationToken cancellation)
+    {
+        var lost = 0;
+        while (!cancellation.IsCancellationRequested)
+        {
+            lost += await EndSessionOfRelayAsync(service.App.Configuration["ConnectionStrings:EventStore"]!);
+            await Task.Delay(TimeSpan.FromSeconds(5), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        return lost;
+    }
+
+    /// <returns>How many held the lock.</returns>
+    private static async Task<int> EndSessionOfRelayAsync(string database)
+    {
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using var terminate = new NpgsqlCommand("""
+            select count(pg_terminate_backend(pid, 5000))::int from pg_locks
+            where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
+            """, connection);
+        return (int)(await terminate.ExecuteScalarAsync(TestContext.Current.CancellationToken))!;
     }
 
     private sealed class Leaving(SemaphoreSlim? slots) : IDisposable
@@ -134,13 +161,7 @@ public sealed class RelayTests(Servers servers)
             for (var index = 0; index < 5; index++)
                 appended.Add(await first.AppendAsync("either"));
             await Received.UntilAsync(() => appended.All(Messages().Contains), "everything so far is published");
-            await using var connection = new NpgsqlConnection(database);
-            await connection.OpenAsync(TestContext.Current.CancellationToken);
-            await using var terminate = new NpgsqlCommand("""
-                select count(pg_terminate_backend(pid, 5000)) from pg_locks
-                where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
-                """, connection);
-            Assert.Equal(1L, await terminate.ExecuteScalarAsync(TestContext.Current.CancellationToken));
+            Assert.Equal(1, await EndSessionOfRelayAsync(database));
         }
         appended.Add(await second.AppendAsync("after"));
         await Received.UntilAsync(() => Messages().Contains(appended[^1]), "somebody relays");
@@ -158,20 +179,12 @@ public sealed class RelayTests(Servers servers)
         await Received.UntilAsync(() => service.Received.Messages.Any(message => message.Stream == known), "what is known is published");
         await using var connection = new NpgsqlConnection(database);
         await connection.OpenAsync(TestContext.Current.CancellationToken);
-        await using (var rename = new NpgsqlCommand("""
-            insert into huzhu.mt_streams (id, type, version, timestamp, tenant_id) values ($1, null, 1, now(), '*DEFAULT*');
-            """, connection))
-        {
-            rename.Parameters.AddWithValue(Guid.CreateVersion7());
-            await rename.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        }
-        await using (var newer = new NpgsqlCommand("""
-            insert into huzhu.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type)
-            select nextval('huzhu.mt_events_sequence'), gen_random_uuid(), id, 1, '{}', 'something_of_tomorrow', now(), '*DEFAULT*', null from huzhu.mt_streams where type is null order by timestamp desc limit 1
-            """, connection))
-        {
-            Assert.Equal(1, await newer.ExecuteNonQueryAsync(TestContext.Current.CancellationToken));
-        }
+        await using var newer = new NpgsqlCommand("""
+            with stream as (insert into huzhu.mt_streams (id, version, timestamp, tenant_id) values (gen_random_uuid(), 1, now(), '*DEFAULT*') returning id)
+            insert into huzhu.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id)
+            select nextval('huzhu.mt_events_sequence'), gen_random_uuid(), id, 1, '{}', 'something_of_tomorrow', now(), '*DEFAULT*' from stream
+            """, connection);
+        Assert.Equal(1, await newer.ExecuteNonQueryAsync(TestContext.Current.CancellationToken));
         var behind = await service.AppendAsync("behind it");
         await Task.Delay(1_500, TestContext.Current.CancellationToken);
         Assert.DoesNotContain(service.Received.Messages, message => message.Stream == behind);
