@@ -57,8 +57,12 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
         // One trace from HTTP through the broker to the notification.
         var trace = await TraceAsync("requests", request);
         Assert.Equal(trace, await TraceAsync("matching", need));
-        Assert.Contains(trace, await _huzhu.QueryAsync<string>("notifications",
-            "select split_part(headers->>'traceparent', '-', 2) from huzhu.mt_events where data::text like '%' || $1 || '%'", offer));
+        await Client.EventuallyAsync("the notification to be in the log, with the trace", async () =>
+        {
+            var traces = await _huzhu.QueryAsync<string>("notifications",
+                "select split_part(headers->>'traceparent', '-', 2) from huzhu.mt_events where data::text like '%' || $1 || '%'", offer);
+            return (traces.Contains(trace), null);
+        });
     }
 
     [Fact]
