@@ -221,8 +221,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         environment["RABBITMQ_LOG_BASE"] = Path.Combine(folder, "log");
         environment["RABBITMQ_LOGS"] = "-";
         environment["RABBITMQ_DIST_PORT"] = distributionPort.ToString(CultureInfo.InvariantCulture);
-        // A scheduler that spins while it waits takes its core from everybody else on the machine.
-        environment["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
+        environment["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}";
         // Under systemd the script becomes the node; otherwise it stays as its parent and ends it with a slow tool.
         environment["RUNNING_UNDER_SYSTEMD"] = "true";
         // The node looks for a mapper by starting a second Erlang, which would start the daemon if it found none.
