@@ -92,6 +92,12 @@ public static class EventStore
     /// <summary>What the store calls events of this type: the record's name in snake case.</summary>
     public static string NameOf(Type eventType) => JsonNamingPolicy.SnakeCaseLower.ConvertName(eventType.Name);
 
+    /// <summary>The events of these streams, each stream's in the order of its versions. Mostly there is one, and an expression is translated into SQL each time.</summary>
+    public static Task<IReadOnlyList<IEvent>> ReadStreamsAsync(this IQuerySession session, Guid[] streams, CancellationToken cancellation) => streams is [var only]
+        ? session.Events.FetchStreamAsync(only, token: cancellation)
+        : session.Events.QueryAllRawEvents().Where(stored => stored.StreamId.IsOneOf(streams))
+            .OrderBy(stored => stored.StreamId).ThenBy(stored => stored.Version).ToListAsync(cancellation);
+
     /// <summary>
     /// Marks the events of an append with what caused them, so that a trace goes on from the log and an auditor can
     /// follow causes across services.

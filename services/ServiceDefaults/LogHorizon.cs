@@ -27,8 +27,8 @@ public sealed class LogHorizon(long at)
     /// <summary>One that begins where the relay is, which is never ahead of what is complete.</summary>
     public static async Task<LogHorizon> AtRelayAsync(NpgsqlDataSource database, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"select coalesce(max(last_seq_id), 0) from {LogSubscriptionRunner.Places} where name = '{LogSubscriptionRunner.PlaceOf(EventPublisher.SubscriptionName)}'");
-        return new LogHorizon((long)(await command.ExecuteScalarAsync(cancellation))!);
+        await using var connection = await database.OpenConnectionAsync(cancellation);
+        return new LogHorizon(await LogSubscriptionRunner.PlaceAsync(connection, EventPublisher.SubscriptionName, cancellation));
     }
 
     /// <summary>Moves over what has been completed since, at most a page of it.</summary>

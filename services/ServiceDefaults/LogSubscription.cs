@@ -40,7 +40,7 @@ internal sealed class LogSubscriptionRunner(
     IHostApplicationLifetime lifetime, ILogger<LogSubscriptionRunner> logger) : BackgroundService
 {
     /// <summary>Where each subscription is; the table and its names are Marten's, whose daemon once did this.</summary>
-    public const string Places = EventStore.Schema + ".mt_event_progression";
+    private const string Places = EventStore.Schema + ".mt_event_progression";
 
     /// <summary>How often another replica tries for the lock.</summary>
     private static readonly TimeSpan StandBy = TimeSpan.FromSeconds(1);
@@ -55,8 +55,13 @@ internal sealed class LogSubscriptionRunner(
     private readonly EventRows _rows = new(known.Types, subscription.EventTypes, store);
     private readonly Appends _appends = signal.Of(subscription.EventTypes);
 
-    /// <summary>The name under which the place of a subscription is written down.</summary>
-    public static string PlaceOf(string name) => $"{name}:All";
+    /// <summary>How far a subscription has come; 0 when it has not begun.</summary>
+    public static async Task<long> PlaceAsync(NpgsqlConnection session, string subscription, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select coalesce(max(last_seq_id), 0) from {Places} where name = $1", session);
+        command.Parameters.AddWithValue(PlaceOf(subscription));
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -90,7 +95,7 @@ internal sealed class LogSubscriptionRunner(
 
     private async Task FollowAsync(NpgsqlConnection session, CancellationToken cancellation)
     {
-        var written = await PlaceAsync(session, cancellation);
+        var written = await PlaceAsync(session, subscription.Name, cancellation);
         var (horizon, done) = (new LogHorizon(written), written);
         var (writtenAt, movedAt) = (Environment.TickCount64, Environment.TickCount64);
         try
@@ -147,12 +152,8 @@ internal sealed class LogSubscriptionRunner(
         await handling;
     }
 
-    private async Task<long> PlaceAsync(NpgsqlConnection session, CancellationToken cancellation)
-    {
-        await using var command = new NpgsqlCommand($"select coalesce(max(last_seq_id), 0) from {Places} where name = $1", session);
-        command.Parameters.AddWithValue(PlaceOf(subscription.Name));
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
-    }
+    /// <summary>The name under which the place of a subscription is written down.</summary>
+    private static string PlaceOf(string name) => $"{name}:All";
 
     private async Task WritePlaceAsync(NpgsqlConnection session, long number, CancellationToken cancellation)
     {

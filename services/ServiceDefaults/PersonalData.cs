@@ -111,7 +111,7 @@ public sealed class PersonalDataVault
         make.Parameters.AddWithValue(wrapped);
         make.Parameters.AddWithValue(_masterKeys[0].Id);
         await make.ExecuteNonQueryAsync(cancellation);
-        await using var read = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where person_id = any($1)");
+        await using var read = _database.CreateCommand($"select {Wrapped.Columns} from {EventStore.Schema}.person_keys where person_id = any($1)");
         read.Parameters.AddWithValue(ids);
         await using var reader = await read.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
@@ -178,7 +178,7 @@ public sealed class PersonalDataVault
     /// <summary>Whether one of the rows that do not say what wraps them, if there are any, can be opened.</summary>
     public async Task<bool> OpensUnsaidAsync(CancellationToken cancellation)
     {
-        await using var command = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where wrapped_by is null limit 1");
+        await using var command = _database.CreateCommand($"select {Wrapped.Columns} from {EventStore.Schema}.person_keys where wrapped_by is null limit 1");
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         return !await reader.ReadAsync(cancellation) || TryUnwrap(Wrapped.Read(reader)) is not null;
     }
@@ -196,7 +196,7 @@ public sealed class PersonalDataVault
         var rows = new List<Wrapped>();
         // In the order of the ids, in which everybody locks who locks more than one.
         await using (var find = new NpgsqlCommand($"""
-            select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys
+            select {Wrapped.Columns} from {EventStore.Schema}.person_keys
             where person_id > $1 and wrapped_by is distinct from $2 order by person_id limit $3 for update
             """, connection, transaction))
         {
@@ -227,7 +227,7 @@ public sealed class PersonalDataVault
     {
         if (_keys.TryGetValue(personId, out byte[]? cached))
             return cached;
-        await using var command = _database.CreateCommand($"select person_id, wrapped_key, wrapped_by from {EventStore.Schema}.person_keys where person_id = $1");
+        await using var command = _database.CreateCommand($"select {Wrapped.Columns} from {EventStore.Schema}.person_keys where person_id = $1");
         command.Parameters.AddWithValue(personId);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         return await reader.ReadAsync(cancellation) ? Remember(personId, Unwrap(Wrapped.Read(reader))) : null;
@@ -255,6 +255,8 @@ public sealed class PersonalDataVault
     /// <summary>A row of the table of keys.</summary>
     private readonly record struct Wrapped(Guid PersonId, byte[] Key, string? By)
     {
+        public const string Columns = "person_id, wrapped_key, wrapped_by";
+
         public static Wrapped Read(NpgsqlDataReader reader) => new(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1), reader.IsDBNull(2) ? null : reader.GetString(2));
     }
 

@@ -23,12 +23,7 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
         var matches = ids.ToDictionary(id => id, _ => (State: MatchState.Initial, Version: 0L));
         var streams = ids.Select(id => id.Value).ToArray();
         await using var session = store.QuerySession();
-        // Most batches are of one need, and an expression is translated into SQL each time.
-        var events = streams is [var only]
-            ? await session.Events.FetchStreamAsync(only, token: cancellation)
-            : await session.Events.QueryAllRawEvents().Where(stored => stored.StreamId.IsOneOf(streams))
-                .OrderBy(stored => stored.StreamId).ThenBy(stored => stored.Version).ToListAsync(cancellation);
-        foreach (var stored in events)
+        foreach (var stored in await session.ReadStreamsAsync(streams, cancellation))
         {
             var id = NeedId.Of(stored.StreamId);
             matches[id] = (MatchState.Evolve(matches[id].State, (MatchEvent)stored.Data), stored.Version);

@@ -20,11 +20,7 @@ public sealed class StreamChanges(IDocumentSession session)
             return;
         foreach (var id in wanted)
             _streams[id] = new Stream();
-        // Most pages are of one request, and an expression is translated into SQL each time.
-        var stored = wanted is [var only]
-            ? await session.Events.FetchStreamAsync(only, token: cancellation)
-            : await session.Events.QueryAllRawEvents().Where(e => wanted.Contains(e.StreamId)).OrderBy(e => e.Sequence).ToListAsync(cancellation);
-        foreach (var e in stored)
+        foreach (var e in await session.ReadStreamsAsync(wanted, cancellation))
             _streams[e.StreamId].Take((RequestEvent)e.Data);
     }
 
