@@ -141,7 +141,8 @@ public sealed class GroupsService : IAsyncDisposable
             .Sum(line => double.Parse(line.Split("} ")[^1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture));
     }
 
-    public Task<long> CountEventsAsync() => QueryAsync<long>("select count(*) from huzhu.mt_events");
+    /// <summary>Without the records of who read what: the service writes them a moment after the reading, which may have been another test's.</summary>
+    public Task<long> CountEventsAsync() => QueryAsync<long>("select count(*) from huzhu.mt_events where type <> 'personal_data_read'");
 
     /// <summary>The newest that was told of this responder, once it is this version.</summary>
     public async Task<ResponderChanged> ToldOfAsync(Guid responder, long version)
