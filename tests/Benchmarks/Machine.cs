@@ -20,6 +20,15 @@ static class Machine
             : throw new ArgumentException($"{option} takes a number above 0.");
     }
 
+    /// <returns>What --only names, null without it.</returns>
+    /// <exception cref="ArgumentException">None of these.</exception>
+    public static string? Only(string[] arguments, params string[] parts)
+    {
+        const string Option = "--only=";
+        var only = arguments.FirstOrDefault(argument => argument.StartsWith(Option, StringComparison.Ordinal))?[Option.Length..];
+        return only is null || parts.Contains(only) ? only : throw new ArgumentException($"{Option} takes one of {string.Join(", ", parts)}.");
+    }
+
     public static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToList();

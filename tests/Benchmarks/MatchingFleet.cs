@@ -15,10 +15,11 @@ namespace Huzhu.Benchmarks;
 
 /// <summary>Processor time and commits of a fleet, counted since it started.</summary>
 /// <param name="CpuSeconds">Of the processes, PostgreSQL and RabbitMQ together.</param>
-sealed record FleetCounts(double CpuSeconds, long Commits, long Conflicts)
+/// <param name="DecidingCpuSeconds">The same without RabbitMQ.</param>
+sealed record FleetCounts(double CpuSeconds, double DecidingCpuSeconds, long Commits, long Conflicts)
 {
     public static FleetCounts operator -(FleetCounts after, FleetCounts before) =>
-        new(after.CpuSeconds - before.CpuSeconds, after.Commits - before.Commits, after.Conflicts - before.Conflicts);
+        new(after.CpuSeconds - before.CpuSeconds, after.DecidingCpuSeconds - before.DecidingCpuSeconds, after.Commits - before.Commits, after.Conflicts - before.Conflicts);
 
     public double ConflictShare => Commits + Conflicts == 0 ? 0 : (double)Conflicts / (Commits + Conflicts);
 }
@@ -138,6 +139,31 @@ sealed class MatchingFleet : IAsyncDisposable
         return times;
     }
 
+    /// <summary>
+    /// Copies what the log holds, under other streams, until it holds so many events, and says of every subscription that
+    /// it has had them. No process may be running.
+    /// </summary>
+    public async Task LengthenLogAsync(long events)
+    {
+        const string Copied = "data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, is_archived";
+        await using var connection = await _data.OpenConnectionAsync();
+        foreach (var sql in new[]
+        {
+            "set session_replication_role = replica",
+            $"""
+            insert into huzhu.mt_events (seq_id, id, stream_id, version, {Copied})
+            select nextval('huzhu.mt_events_sequence'), gen_random_uuid(), md5(stream_id::text || copy)::uuid, version, {Copied}
+            from generate_series(1, (select {events} / count(*) + 1 from huzhu.mt_events)) copy, huzhu.mt_events limit greatest(0, {events} - (select count(*) from huzhu.mt_events))
+            """,
+            "update huzhu.mt_event_progression set last_seq_id = (select max(seq_id) from huzhu.mt_events)",
+            "vacuum analyze huzhu.mt_events",
+        })
+        {
+            await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
     /// <summary>Answers an offer over HTTP, at one of the processes.</summary>
     public async Task AnswerAsync(int replica, OfferId offer, string answer)
     {
@@ -155,7 +181,8 @@ sealed class MatchingFleet : IAsyncDisposable
             commits += Value(metrics, "huzhu_matching_commits");
             conflicts += Value(metrics, "huzhu_matching_conflicts");
         }
-        return new FleetCounts(ProcessorTime.Of(_infrastructure.Run).Values.Sum(), commits, conflicts);
+        var used = ProcessorTime.Of(_infrastructure.Run);
+        return new FleetCounts(used.Values.Sum(), used.Where(process => process.Key != ServerNames.RabbitMq).Sum(process => process.Value), commits, conflicts);
 
         static long Value(string metrics, string name) => metrics.Split('\n')
             .Where(line => line.StartsWith($"{name}_total", StringComparison.Ordinal) || line.StartsWith($"{name}{{", StringComparison.Ordinal))

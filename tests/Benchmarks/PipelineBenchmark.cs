@@ -29,12 +29,16 @@ static class PipelineBenchmark
         var (needs, turns, backlog) = (Machine.Number(arguments, "--needs", 3_000), Machine.Number(arguments, "--turns", 5), Machine.Number(arguments, "--backlog", 20_000));
         var (seconds, many) = (Machine.Number(arguments, "--seconds", 30), Machine.Number(arguments, "--responders", 10_000));
         var rate = Machine.Number(arguments, "--rate", 50);
-        var only = arguments.FirstOrDefault(argument => argument.StartsWith("--only=", StringComparison.Ordinal))?["--only=".Length..];
+        var only = Machine.Only(arguments, "path", "lane", "closure", "commit", "growth");
         var figures = new List<Figure>();
         if (only is null or "path")
             await PathAsync();
         if (only is null or "lane")
             await LaneAsync();
+        if (only is null or "closure")
+            await ClosuresAsync();
+        if (only is null or "commit")
+            await CommitsAsync();
         if (only is null or "growth")
             await GrowthAsync();
         if (json)
@@ -71,7 +75,7 @@ static class PipelineBenchmark
                 var after = path.ProcessorSeconds;
                 costs.Add(after.ToDictionary(process => process.Key, process => (process.Value - before.GetValueOrDefault(process.Key)) * 1000 / needs));
                 if (postGis)
-                    peers.Add(await PeerAsync(path.Infrastructure, needs, turn));
+                    peers.Add((await PeerAsync(path.Infrastructure, needs, turn)).PerSecond);
             }
             Add("the whole path, needs that come as fast as they are taken", "needs/s", ours, postGis ? "one service with PostGIS" : "PostGIS could not be installed", postGis ? peers : null, "≥ 2.0 ×", ratio => ratio >= 2);
             foreach (var process in costs[0].Keys)
@@ -87,14 +91,38 @@ static class PipelineBenchmark
             Add("the same, p50", "ms", [Machine.Percentile(waits, 0.5)], null, null, "", null);
         }
 
+        async Task ClosuresAsync()
+        {
+            const int Held = 5_000;
+            await using var infrastructure = await LocalInfrastructure.StartAsync("bench", Narrator.ToError());
+            var times = new List<double>();
+            for (var turn = 0; turn < turns; turn++)
+                times.Add(await ClosureAsync(infrastructure, Held));
+            Add($"a provider that holds {Held.ToString("N0", CultureInfo.InvariantCulture)} needs closes: until each has another offer or a reason to wait", "s", times, null, null, "≤ 5 s", value => value <= 5);
+        }
+
+        async Task CommitsAsync()
+        {
+            var postGis = await Provisioning.EnsurePostGisAsync(Repository.Find(), Narrator.ToError(), default);
+            await using var infrastructure = await LocalInfrastructure.StartAsync("bench", Narrator.ToError());
+            var (ours, peers) = (new List<double>(), new List<double>());
+            for (var turn = 0; turn < turns; turn++)
+            {
+                ours.AddRange((await CostAsync(infrastructure, Responders, needs)).Select(cost => needs / cost.DecidingCpuSeconds));
+                if (postGis)
+                    peers.Add((await PeerAsync(infrastructure, needs, turn)).PerCpuSecond);
+            }
+            Add("decide and commit, a second of processor time of Matching and PostgreSQL", "needs", ours, postGis ? "one service with PostGIS" : "PostGIS could not be installed", postGis ? peers : null, "≥ 20 ×", ratio => ratio >= 20);
+        }
+
         async Task GrowthAsync()
         {
             await using var infrastructure = await LocalInfrastructure.StartAsync("bench", Narrator.ToError());
             var (few, more) = (new List<double>(), new List<double>());
             for (var turn = 0; turn < Math.Min(turns, 3); turn++)
             {
-                few.AddRange(await CostAsync(infrastructure, Responders, needs));
-                more.AddRange(await CostAsync(infrastructure, many, needs));
+                few.AddRange((await CostAsync(infrastructure, Responders, needs)).Select(cost => cost.CpuSeconds * 1000 / needs));
+                more.AddRange((await CostAsync(infrastructure, many, needs)).Select(cost => cost.CpuSeconds * 1000 / needs));
             }
             Add($"processor time of a need in Matching, database and broker included, {many.ToString("N0", CultureInfo.InvariantCulture)} responders", "ms", more, $"{Responders} responders", few, "≤ 1.2 ×", ratio => ratio <= 1.2);
         }
@@ -310,10 +338,10 @@ static class PipelineBenchmark
     }
 
     /// <summary>The best of several numbers of callers, on fresh tables.</summary>
-    /// <returns>Needs a second.</returns>
-    static async Task<double> PeerAsync(LocalInfrastructure infrastructure, int needs, int turn)
+    /// <returns>Needs a second, and a second of processor time of the service and its database.</returns>
+    static async Task<(double PerSecond, double PerCpuSecond)> PeerAsync(LocalInfrastructure infrastructure, int needs, int turn)
     {
-        var best = 0.0;
+        var (best, bestForTime) = (0.0, 0.0);
         foreach (var callers in new[] { 16, 64 })
         {
             var connection = await infrastructure.Postgres.CreateDatabaseAsync($"peer_{turn}_{callers}", maximumPoolSize: 32);
@@ -326,16 +354,19 @@ static class PipelineBenchmark
                 using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 256 }) { BaseAddress = address };
                 await ReadyAsync(http);
                 await RunAsync(http, needs / 3, callers, new Random(7));
-                var watch = Stopwatch.StartNew();
+                var (before, watch) = (Used(), Stopwatch.StartNew());
                 await RunAsync(http, needs, callers, new Random(8));
                 best = Math.Max(best, needs / watch.Elapsed.TotalSeconds);
+                bestForTime = Math.Max(bestForTime, needs / (Used() - before));
             }
             finally
             {
                 await process.StopAsync(Signal.Terminate, TimeSpan.FromSeconds(5));
             }
         }
-        return best;
+        return (best, bestForTime);
+
+        double Used() => ProcessorTime.Of(infrastructure.Run).Where(process => process.Key is PostGisPeer.Verb or ServerNames.Postgres).Sum(process => process.Value);
 
         static async Task RunAsync(HttpClient http, int needs, int callers, Random random)
         {
@@ -393,12 +424,38 @@ static class PipelineBenchmark
         return waits.Count == said.Count ? [.. waits.Values] : throw new InvalidOperationException($"{said.Count - waits.Count} of the urgent needs have not been offered.");
     }
 
-    static async Task<List<double>> CostAsync(LocalInfrastructure infrastructure, int responders, int needs)
+    /// <summary>Needs that one provider holds, and groups around it that have places for a quarter more; then the provider closes.</summary>
+    /// <returns>Seconds from the closure being told until the log has something else for each need.</returns>
+    static async Task<double> ClosureAsync(LocalInfrastructure infrastructure, int held)
+    {
+        const string Moved = "from huzhu.mt_events where type in ('offer_made', 'need_waits') and seq_id > ";
+        var random = new Random(9);
+        await using var fleet = await MatchingFleet.StartAsync(infrastructure, 1);
+        var provider = Groups(random, 1, held)[0] with { Kind = ResponderKind.Provider, CommunicationAbilities = [CommunicationNeed.SignLanguage] };
+        await fleet.ListAsync([provider]);
+        for (var number = 0; number < held; number++)
+            await fleet.SayAsync(new NeedSubmitted(Need(random, Urgency.Hardship), DateTimeOffset.UtcNow));
+        await fleet.UntilOffersAsync(held, Patience);
+        foreach (var group in Groups(random, Responders, held * 5 / 4 / Responders + 1))
+            await fleet.SayAsync(group);
+        await fleet.UntilAsync("select count(*) from huzhu.responders", Responders + 1, Patience);
+        await Task.Delay(1_000);
+        var mark = await fleet.CountAsync("select max(seq_id) from huzhu.mt_events");
+        var at = DateTimeOffset.UtcNow;
+        await fleet.SayAsync(provider with { Version = 2, Opening = Opening.Closed });
+        await fleet.UntilAsync($"select count(distinct stream_id) {Moved}{mark}", held, Patience);
+        await using var command = fleet.Data.CreateCommand($"select max(first) from (select min(timestamp) as first {Moved}{mark} group by stream_id) each");
+        var last = (DateTime)(await command.ExecuteScalarAsync())!;
+        await fleet.CheckAsync(held);
+        return (last - at.UtcDateTime).TotalSeconds;
+    }
+
+    static async Task<List<FleetCounts>> CostAsync(LocalInfrastructure infrastructure, int responders, int needs)
     {
         var random = new Random(6);
         await using var fleet = await MatchingFleet.StartAsync(infrastructure, 1);
         await fleet.ListAsync(Groups(random, responders, Math.Max(20, needs * 5 / responders)));
-        var costs = new List<double>();
+        var costs = new List<FleetCounts>();
         for (var burst = 0; burst <= 3; burst++)
         {
             var bodies = Enumerable.Range(0, needs).Select(_ => MatchingFleet.Serialize(new NeedSubmitted(Need(random, Urgency.Hardship), DateTimeOffset.UtcNow))).ToList();
@@ -407,7 +464,7 @@ static class PipelineBenchmark
                 await fleet.SayAsync(typeof(NeedSubmitted), body);
             await fleet.UntilOffersAsync((long)needs * (burst + 1), Patience);
             if (burst > 0)
-                costs.Add((await fleet.CountsAsync() - before).CpuSeconds * 1000 / needs);
+                costs.Add(await fleet.CountsAsync() - before);
         }
         await fleet.CheckAsync(needs * 4);
         return costs;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
@@ -25,48 +26,70 @@ static class ReplicasBenchmark
     public static async Task<int> RunAsync(string[] arguments)
     {
         var json = arguments.Contains("--json");
-        var (needs, turns) = (Machine.Number(arguments, "--needs", 3_000), Machine.Number(arguments, "--turns", 3));
+        var (needs, turns, events) = (Machine.Number(arguments, "--needs", 3_000), Machine.Number(arguments, "--turns", 3), Machine.Number(arguments, "--events", 1_000_000));
+        var only = Machine.Only(arguments, "bursts", "lives", "gaps", "join");
         await using var infrastructure = await LocalInfrastructure.StartAsync("bench", Narrator.ToError());
         var figures = new List<Figure>();
-
-        var (alone, together) = (new List<Burst>(), new List<Burst>());
-        for (var turn = 0; turn < turns; turn++)
-        {
-            alone.AddRange(await BurstsAsync(infrastructure, 1, needs, hotSpot: false));
-            together.AddRange(await BurstsAsync(infrastructure, Many, needs, hotSpot: false));
-        }
-        Add(Beside($"{Many} replicas, throughput", "needs/s", together, alone, burst => burst.NeedsPerSecond, "≥ 0.95 × one replica", ratio => ratio >= 0.95));
-        Add(Beside($"{Many} replicas, processor time of all", "ms a need", together, alone, burst => burst.CpuMillisecondsPerNeed, "≤ 1.1 × one replica", ratio => ratio <= 1.1));
-        Add(Plain($"{Many} replicas, conflicted commits in a burst", "%", [.. together.Select(burst => burst.ConflictShare * 100)], "≤ 0.5 %", median => median <= 0.5));
-
-        var lives = new List<double>();
-        for (var turn = 0; turn < turns; turn++)
-            lives.Add(100 * await LivesAsync(infrastructure, needs));
-        Add(Plain($"{Many} replicas, conflicted commits while every offer is answered at any of them", "%", lives, "≤ 0.5 %", median => median <= 0.5));
-
-        var hot = new List<Burst>();
-        for (var turn = 0; turn < turns; turn++)
-            hot.AddRange(await BurstsAsync(infrastructure, Many, needs, hotSpot: true));
-        Add(Beside($"{Many} replicas, one group with 200 places and all needs around it", "needs/s", hot, together, burst => burst.NeedsPerSecond, "≥ 0.5 × without", ratio => ratio >= 0.5));
-
-        var (killed, frozen) = (new List<double>(), new List<double>());
-        for (var turn = 0; turn < turns; turn++)
-        {
-            killed.Add(await GapAsync(infrastructure, process => process.KillAsync(), told: true));
-            frozen.Add(await GapAsync(infrastructure, process =>
-            {
-                process.Freeze();
-                return Task.CompletedTask;
-            }, told: false));
-        }
-        Add(Plain("the replica that relays and decides is killed: until offers are told again", "s", killed, "≤ 3 s", median => median <= 3));
-        Add(Plain("it hangs (SIGSTOP): until needs are decided again", "s", frozen, "≤ 15 s, two missed heartbeats", median => median <= 15));
+        if (only is null or "bursts")
+            await BesideOneAsync();
+        if (only is null or "lives")
+            await AnsweredAsync();
+        if (only is null or "gaps")
+            await TakenAwayAsync();
+        if (only is null or "join")
+            await JoinsAsync();
 
         if (json)
             Console.WriteLine(JsonSerializer.Serialize(new { machine = Machine.Description, figures }, JsonSerializerOptions.Web));
         else
             Console.WriteLine(Machine.Description);
         return 0;
+
+        async Task BesideOneAsync()
+        {
+            var (alone, together, hot) = (new List<Burst>(), new List<Burst>(), new List<Burst>());
+            for (var turn = 0; turn < turns; turn++)
+            {
+                alone.AddRange(await BurstsAsync(infrastructure, 1, needs, hotSpot: false));
+                together.AddRange(await BurstsAsync(infrastructure, Many, needs, hotSpot: false));
+                hot.AddRange(await BurstsAsync(infrastructure, Many, needs, hotSpot: true));
+            }
+            Add(Beside($"{Many} replicas, throughput", "needs/s", together, alone, burst => burst.NeedsPerSecond, "≥ 0.95 × one replica", ratio => ratio >= 0.95));
+            Add(Beside($"{Many} replicas, processor time of all", "ms a need", together, alone, burst => burst.CpuMillisecondsPerNeed, "≤ 1.1 × one replica", ratio => ratio <= 1.1));
+            Add(Plain($"{Many} replicas, conflicted commits in a burst", "%", [.. together.Select(burst => burst.ConflictShare * 100)], "≤ 0.5 %", median => median <= 0.5));
+            Add(Beside($"{Many} replicas, one group with 200 places and all needs around it", "needs/s", hot, together, burst => burst.NeedsPerSecond, "≥ 0.5 × without", ratio => ratio >= 0.5));
+        }
+
+        async Task AnsweredAsync()
+        {
+            var lives = new List<double>();
+            for (var turn = 0; turn < turns; turn++)
+                lives.Add(100 * await LivesAsync(infrastructure, needs));
+            Add(Plain($"{Many} replicas, conflicted commits while every offer is answered at any of them", "%", lives, "≤ 0.5 %", median => median <= 0.5));
+        }
+
+        async Task TakenAwayAsync()
+        {
+            var (killed, frozen) = (new List<double>(), new List<double>());
+            for (var turn = 0; turn < turns; turn++)
+            {
+                killed.Add(await GapAsync(infrastructure, process => process.KillAsync(), told: true));
+                frozen.Add(await GapAsync(infrastructure, process =>
+                {
+                    process.Freeze();
+                    return Task.CompletedTask;
+                }, told: false));
+            }
+            Add(Plain("the replica that relays and decides is killed: until offers are told again", "s", killed, "≤ 3 s", median => median <= 3));
+            Add(Plain("it hangs (SIGSTOP): until needs are decided again", "s", frozen, "≤ 15 s, two missed heartbeats", median => median <= 15));
+        }
+
+        async Task JoinsAsync()
+        {
+            var (shortLog, longLog) = await JoinAsync(infrastructure, needs, turns, events);
+            Add(BesideValues($"a replica joins with {events.ToString("N0", CultureInfo.InvariantCulture)} events in the log: from the start of its process to its first decision", "s", longLog.Decided, shortLog.Decided, "≤ 2 s", _ => Machine.Median(longLog.Decided) <= 2));
+            Add(BesideValues("of that until it is ready", "s", longLog.Ready, shortLog.Ready, "≤ 3 s", _ => Machine.Median(longLog.Ready) <= 3));
+        }
 
         void Add(Figure figure)
         {
@@ -76,11 +99,13 @@ static class ReplicasBenchmark
         }
     }
 
-    static Figure Beside(string name, string unit, List<Burst> ours, List<Burst> others, Func<Burst, double> value, string target, Func<double, bool> reached)
+    static Figure Beside(string name, string unit, List<Burst> ours, List<Burst> others, Func<Burst, double> value, string target, Func<double, bool> reached) =>
+        BesideValues(name, unit, ours.ConvertAll(burst => value(burst)), others.ConvertAll(burst => value(burst)), target, reached);
+
+    static Figure BesideValues(string name, string unit, List<double> ours, List<double> others, string target, Func<double, bool> reached)
     {
-        var (mine, theirs) = (ours.Select(value).Order().ToList(), others.Select(value).Order().ToList());
-        var ratio = Machine.Median(mine) / Machine.Median(theirs);
-        return new Figure(name, unit, mine[0], Machine.Median(mine), mine[^1], Machine.Median(theirs), ratio, target, reached(ratio));
+        var ratio = Machine.Median(ours) / Machine.Median(others);
+        return new Figure(name, unit, ours.Min(), Machine.Median(ours), ours.Max(), Machine.Median(others), ratio, target, reached(ratio));
     }
 
     static Figure Plain(string name, string unit, List<double> values, string target, Func<double, bool> reached) =>
@@ -184,6 +209,44 @@ static class ReplicasBenchmark
             fleet[1].Thaw();
         await fleet.CheckAsync(said);
         return gap;
+    }
+
+    /// <summary>Nobody is there but a need that waits in the queue; then a process starts. First with the log of some needs, then with one that has been made long.</summary>
+    /// <returns>Seconds from its start, at each turn.</returns>
+    static async Task<((List<double> Ready, List<double> Decided) Short, (List<double> Ready, List<double> Decided) Long)> JoinAsync(LocalInfrastructure infrastructure, int needs, int turns, long events)
+    {
+        var random = new Random(4);
+        await using var fleet = await MatchingFleet.StartAsync(infrastructure, 1);
+        await fleet.ListAsync(Groups(random, placesInAll: needs * 3, hotSpot: false));
+        for (var need = 0; need < needs; need++)
+            await fleet.SayAsync(new NeedSubmitted(Need(random, hotSpot: false), DateTimeOffset.UtcNow));
+        await fleet.UntilOffersAsync(needs, Patience);
+        var said = needs;
+        var before = await StartsAsync();
+        await fleet.CheckAsync(said);
+        await fleet[1].StopAsync();
+        await fleet.LengthenLogAsync(events);
+        return (before, await StartsAsync());
+
+        async Task<(List<double> Ready, List<double> Decided)> StartsAsync()
+        {
+            var (ready, decided) = (new List<double>(), new List<double>());
+            // The first start of each fills the caches.
+            for (var turn = 0; turn <= turns; turn++)
+            {
+                await fleet[1].StopAsync();
+                await fleet.SayAsync(new NeedSubmitted(Need(random, hotSpot: false), DateTimeOffset.UtcNow));
+                var at = DateTimeOffset.UtcNow;
+                await fleet[1].RestartAsync();
+                var readyAfter = (DateTimeOffset.UtcNow - at).TotalSeconds;
+                await fleet.UntilOffersAsync(++said, Patience);
+                if (turn == 0)
+                    continue;
+                ready.Add(readyAfter);
+                decided.Add(((await fleet.OfferTimesAsync()).Max() - at).TotalSeconds);
+            }
+            return (ready, decided);
+        }
     }
 
     static List<ResponderChanged> Groups(Random random, int placesInAll, bool hotSpot)

@@ -280,7 +280,7 @@ public sealed partial class RunFolder : IAsyncDisposable
 
 public sealed record RecordedProcess(ProcessIdentity Identity, string AbruptSignal, string Name);
 
-static class ServerNames
+public static class ServerNames
 {
     public const string Postgres = "postgres";
     public const string RabbitMq = "rabbitmq";

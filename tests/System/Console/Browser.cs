@@ -1,5 +1,4 @@
 using Deque.AxeCore.Commons;
-using Deque.AxeCore.Playwright;
 using Huzhu.Local.Infrastructure;
 using Microsoft.Playwright;
 using Xunit;
@@ -57,6 +56,9 @@ public sealed class Browser : IAsyncLifetime
 /// <summary>A person before the console, with nothing but a browser.</summary>
 public sealed class Visitor : IAsyncDisposable
 {
+    private static readonly string Axe = new BundledAxeScriptProvider().GetScript();
+    private static readonly string[] Rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
     private readonly IBrowserContext _context;
     private readonly List<string> _complaints = [];
 
@@ -92,10 +94,12 @@ public sealed class Visitor : IAsyncDisposable
         await Page.ScreenshotAsync(new() { Path = Path.Combine(Browser.Screenshots, $"{name}-{Language}.png"), FullPage = true });
         Assert.Equal(Language == "zh" ? "zh-Hans" : "en", await Page.Locator("html").GetAttributeAsync("lang"));
         Assert.Empty(_complaints);
-        var result = await Page.RunAxe(new AxeRunOptions
-        {
-            RunOnly = new RunOnlyOptions { Type = "tag", Values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
-        });
+        // In the page itself: the library's own way opens a second page for each look, which costs as much again.
+        await Page.EvaluateAsync(Axe);
+        var violations = await Page.EvaluateAsync<string[]>("""
+            async tags => (await axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'], iframes: false }))
+                .violations.map(one => `${one.id}: ${one.help} at ${one.nodes.map(node => node.html).join(', ')}`)
+            """, Rules);
         // At 400 % a window of 1,280 px is 320 wide.
         if (Page.ViewportSize is { } size)
         {
@@ -105,8 +109,7 @@ public sealed class Visitor : IAsyncDisposable
             await Page.SetViewportSizeAsync(size.Width, size.Height);
             Assert.True(sideways <= 0, $"{name} ({Language}) is {sideways} px too wide at 320.");
         }
-        Assert.True(result.Violations.Length == 0, $"{name} ({Language}): " + string.Join("\n", result.Violations.Select(violation =>
-            $"{violation.Id}: {violation.Help} at {string.Join(", ", violation.Nodes.Select(node => node.Html))}")));
+        Assert.True(violations.Length == 0, $"{name} ({Language}): {string.Join("\n", violations)}");
     }
 
     public async ValueTask DisposeAsync() => await _context.CloseAsync();

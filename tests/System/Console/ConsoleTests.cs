@@ -35,4 +35,16 @@ public sealed class ConsoleTests(ConsoleHuzhu fixture, Browser browser) : IClass
             }
         }
     }
+
+    [Fact]
+    public async Task a_page_that_is_not_fit_for_everybody_is_found()
+    {
+        await using var visitor = await browser.VisitAsync(Console, "en");
+        await visitor.Page.GotoAsync("/sign-in");
+        await visitor.Page.EvaluateAsync("document.querySelector('main').append(new Image())");
+        Assert.Contains("image-alt", (await Assert.ThrowsAsync<Xunit.Sdk.TrueException>(() => visitor.CheckAsync("sign-in-unfit"))).Message);
+        await visitor.Page.GotoAsync("/sign-in");
+        await visitor.Page.EvaluateAsync("document.querySelector('main').style.minWidth = '2000px'");
+        Assert.Contains("too wide", (await Assert.ThrowsAsync<Xunit.Sdk.TrueException>(() => visitor.CheckAsync("sign-in-unfit"))).Message);
+    }
 }
