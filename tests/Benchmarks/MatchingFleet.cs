@@ -94,6 +94,9 @@ sealed class MatchingFleet : IAsyncDisposable
     public ValueTask SayAsync(Type type, ReadOnlyMemory<byte> body) => _channel.BasicPublishAsync($"{type.Namespace}:{type.Name}", "", mandatory: false,
         new BasicProperties { ContentType = Envelope, DeliveryMode = DeliveryModes.Persistent }, body);
 
+    /// <summary>Waits until the broker has taken all that was published: it answers in the channel's order.</summary>
+    public Task UntilTakenAsync() => _channel.ExchangeDeclarePassiveAsync($"{typeof(NeedSubmitted).Namespace}:{nameof(NeedSubmitted)}");
+
     public static byte[] Serialize<T>(T message) where T : class => JsonSerializer.SerializeToUtf8Bytes(new
     {
         messageId = Guid.NewGuid(),

@@ -86,7 +86,9 @@ static class PipelineBenchmark
         async Task LaneAsync()
         {
             await using var infrastructure = await LocalInfrastructure.StartAsync("bench", Narrator.ToError());
-            var waits = await UrgentAsync(infrastructure, backlog);
+            var waits = new List<double>();
+            for (var turn = 0; turn < Math.Min(turns, 3); turn++)
+                waits.AddRange(await UrgentAsync(infrastructure, backlog));
             Add($"life-threatening behind a backlog of {backlog.ToString("N0", CultureInfo.InvariantCulture)}, until its offer is told, p99", "ms", [Machine.Percentile(waits, 0.99)], null, null, "≤ 500 ms", value => value <= 500);
             Add("the same, p50", "ms", [Machine.Percentile(waits, 0.5)], null, null, "", null);
         }
@@ -408,20 +410,32 @@ static class PipelineBenchmark
             return Task.CompletedTask;
         });
         await fleet.ListAsync(Groups(random, Responders, backlog / 100));
-        foreach (var body in Enumerable.Range(0, backlog).Select(_ => MatchingFleet.Serialize(new NeedSubmitted(Need(random, Urgency.Hardship), DateTimeOffset.UtcNow))).ToList())
-            await fleet.SayAsync(typeof(NeedSubmitted), body);
-        while (await fleet.CountAsync("select count(*) from huzhu.needs") < backlog * 9 / 10)
+        // A smaller one first, which is not counted: a process that has just started compiles what it runs.
+        var submitted = await BehindAsync(backlog / 10);
+        said.Clear();
+        submitted += await BehindAsync(backlog);
+        await fleet.CheckAsync(submitted);
+        return [.. said.Keys.Select(need => waits.TryGetValue(need, out var wait) ? wait : throw new InvalidOperationException($"The offer of {need} has not been told."))];
+
+        async Task<int> BehindAsync(int ahead)
         {
-            var need = Need(random, Urgency.LifeThreatening);
-            said[need.NeedId] = Stopwatch.GetTimestamp();
-            await fleet.SayAsync(new LifeThreateningNeedSubmitted(need, DateTimeOffset.UtcNow));
-            await fleet.SayAsync(new NeedSubmitted(need, DateTimeOffset.UtcNow));
-            await Task.Delay(100);
+            var before = await fleet.CountAsync("select count(*) from huzhu.needs");
+            foreach (var body in Enumerable.Range(0, ahead).Select(_ => MatchingFleet.Serialize(new NeedSubmitted(Need(random, Urgency.Hardship), DateTimeOffset.UtcNow))).ToList())
+                await fleet.SayAsync(typeof(NeedSubmitted), body);
+            // A service publishes over a connection of its own, and not behind the backlog in this one.
+            await fleet.UntilTakenAsync();
+            while (await fleet.CountAsync("select count(*) from huzhu.needs") < before + ahead * 9 / 10)
+            {
+                var need = Need(random, Urgency.LifeThreatening);
+                said[need.NeedId] = Stopwatch.GetTimestamp();
+                await fleet.SayAsync(new LifeThreateningNeedSubmitted(need, DateTimeOffset.UtcNow));
+                await fleet.SayAsync(new NeedSubmitted(need, DateTimeOffset.UtcNow));
+                await Task.Delay(100);
+            }
+            await fleet.UntilAsync("select count(distinct need_id) from huzhu.offers", before + ahead + said.Count, Patience);
+            await Task.Delay(1_000);
+            return ahead + said.Count;
         }
-        await fleet.UntilAsync("select count(distinct need_id) from huzhu.offers", backlog + said.Count, Patience);
-        await Task.Delay(1_000);
-        await fleet.CheckAsync(backlog + said.Count);
-        return waits.Count == said.Count ? [.. waits.Values] : throw new InvalidOperationException($"{said.Count - waits.Count} of the urgent needs have not been offered.");
     }
 
     /// <summary>Needs that one provider holds, and groups that have places for a quarter more; then the provider closes. Twice, the first time to warm the process.</summary>
