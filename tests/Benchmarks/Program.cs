@@ -10,6 +10,7 @@ var benchmarks = new Dictionary<string, Func<string[], Task<int>>>(StringCompare
     ["pipeline"] = PipelineBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
     ["replicas"] = ReplicasBenchmark.RunAsync,
+    ["rest"] = RestBenchmark.RunAsync,
     ["surge"] = SurgeBenchmark.RunAsync,
 };
 

@@ -134,7 +134,8 @@ public sealed partial class ContainerImageTests
                     Buildah("add", "--quiet", container, system, "/");
                 foreach (var part in parts)
                     Buildah("add", "--quiet", container, Path.Combine(DotNetFolder, part), Path.Combine("/usr/share/dotnet", part));
-                Buildah("config", "--env", "PATH=/usr/share/dotnet:/usr/sbin:/usr/bin:/sbin:/bin", container);
+                // What the SDK itself speaks other languages with is not in this base.
+                Buildah("config", "--env", "PATH=/usr/share/dotnet:/usr/sbin:/usr/bin:/sbin:/bin", "--env", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1", container);
                 Buildah("commit", "--quiet", container, $"localhost/{image}");
                 Buildah("rm", container);
             }
