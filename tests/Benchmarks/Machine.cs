@@ -9,7 +9,7 @@ static class Machine
     public static string Description =>
         $"{Processor()}, {Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription}, .NET {Environment.Version}, {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}";
 
-    /// <exception cref="ArgumentException">What stands after the option is not a number above 0.</exception>
+    /// <exception cref="BadUsageException">What stands after the option is not a number above 0.</exception>
     public static int Number(string[] arguments, string option, int otherwise)
     {
         var at = Array.IndexOf(arguments, option);
@@ -17,16 +17,19 @@ static class Machine
             return otherwise;
         return at + 1 < arguments.Length && int.TryParse(arguments[at + 1], CultureInfo.InvariantCulture, out var value) && value > 0
             ? value
-            : throw new ArgumentException($"{option} takes a number above 0.");
+            : throw new BadUsageException($"{option} takes a number above 0.");
     }
 
-    /// <returns>What --only names, null without it.</returns>
-    /// <exception cref="ArgumentException">None of these.</exception>
+    /// <returns>What --only names, behind a space or an equals sign; null without it.</returns>
+    /// <exception cref="BadUsageException">None of these.</exception>
     public static string? Only(string[] arguments, params string[] parts)
     {
-        const string Option = "--only=";
-        var only = arguments.FirstOrDefault(argument => argument.StartsWith(Option, StringComparison.Ordinal))?[Option.Length..];
-        return only is null || parts.Contains(only) ? only : throw new ArgumentException($"{Option} takes one of {string.Join(", ", parts)}.");
+        const string Option = "--only";
+        var at = Array.FindIndex(arguments, argument => argument == Option || argument.StartsWith($"{Option}=", StringComparison.Ordinal));
+        if (at < 0)
+            return null;
+        var only = arguments[at] == Option ? arguments.ElementAtOrDefault(at + 1) : arguments[at][(Option.Length + 1)..];
+        return parts.Contains(only) ? only : throw new BadUsageException($"{Option} takes one of {string.Join(", ", parts)}.");
     }
 
     public static double Median(IEnumerable<double> values)
@@ -43,3 +46,6 @@ static class Machine
         ? line[(line.IndexOf(':') + 1)..].Trim()
         : RuntimeInformation.ProcessArchitecture.ToString();
 }
+
+/// <summary>What was asked on the command line makes no sense; the message is told to whoever asked.</summary>
+sealed class BadUsageException(string message) : Exception(message);

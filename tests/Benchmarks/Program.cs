@@ -25,7 +25,18 @@ if (name is null)
 // Started by a benchmark as a process of its own.
 if (name == PostGisPeer.Verb) return await PostGisPeer.RunAsync();
 
-if (benchmarks.TryGetValue(name, out var run)) return await run([.. args.Where(argument => argument != name)]);
+if (!benchmarks.TryGetValue(name, out var run))
+{
+    Console.Error.WriteLine($"There is no benchmark \"{name}\"; without a name they are listed.");
+    return 2;
+}
 
-Console.Error.WriteLine($"There is no benchmark \"{name}\"; without a name they are listed.");
-return 2;
+try
+{
+    return await run([.. args.Where(argument => argument != name)]);
+}
+catch (BadUsageException bad)
+{
+    Console.Error.WriteLine(bad.Message);
+    return 2;
+}

@@ -27,9 +27,7 @@ static class ReplayBenchmark
     public static async Task<int> RunAsync(string[] arguments)
     {
         var events = Machine.Number(arguments, "--events", 5_000_000);
-        var only = Array.IndexOf(arguments, "--only") is var at and >= 0 ? arguments.ElementAtOrDefault(at + 1) ?? "" : null;
-        if (only is not (null or "fold" or "recheck" or "seal" or "verify"))
-            throw new ArgumentException("--only takes fold, recheck, seal or verify.");
+        var only = Machine.Only(arguments, "fold", "recheck", "seal", "verify");
         var repository = Repository.Find();
         await using var run = await RunFolder.CreateAsync(repository, "bench");
         await using var server = await PostgresServer.StartAsync(await Provisioning.FindPostgresAsync(repository, Narrator.ToError(), default), run, default);
