@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 
 namespace Huzhu.Benchmarks;
 
@@ -30,6 +31,14 @@ static class Machine
             return null;
         var only = arguments[at] == Option ? arguments.ElementAtOrDefault(at + 1) : arguments[at][(Option.Length + 1)..];
         return parts.Contains(only) ? only : throw new BadUsageException($"{Option} takes one of {string.Join(", ", parts)}.");
+    }
+
+    /// <summary>Ends a benchmark whose figures have been told one by one: says of the machine, or all of it as JSON.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Close<T>(bool json, IReadOnlyList<T> figures)
+    {
+        Console.WriteLine(json ? JsonSerializer.Serialize(new { machine = Description, figures }, JsonSerializerOptions.Web) : Description);
+        return 0;
     }
 
     public static double Median(IEnumerable<double> values)

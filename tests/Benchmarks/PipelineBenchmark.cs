@@ -41,11 +41,7 @@ static class PipelineBenchmark
             await CommitsAsync();
         if (only is null or "growth")
             await GrowthAsync();
-        if (json)
-            Console.WriteLine(JsonSerializer.Serialize(new { machine = Machine.Description, figures }, JsonSerializerOptions.Web));
-        else
-            Console.WriteLine(Machine.Description);
-        return 0;
+        return Machine.Close(json, figures);
 
         async Task PathAsync()
         {

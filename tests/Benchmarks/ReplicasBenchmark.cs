@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Contracts.Groups.V1;
 using Huzhu.Contracts.Requests.V1;
@@ -39,11 +38,7 @@ static class ReplicasBenchmark
         if (only is null or "join")
             await JoinsAsync();
 
-        if (json)
-            Console.WriteLine(JsonSerializer.Serialize(new { machine = Machine.Description, figures }, JsonSerializerOptions.Web));
-        else
-            Console.WriteLine(Machine.Description);
-        return 0;
+        return Machine.Close(json, figures);
 
         async Task BesideOneAsync()
         {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using Huzhu.Local.Infrastructure;
 
 namespace Huzhu.Benchmarks;
@@ -39,15 +38,11 @@ static class RestBenchmark
         var after = ProcessorTime.Of(deployment.Infrastructure.Run);
         var figures = services.Select(service => new Figure(service.Name, (after[service.Name] - before[service.Name]) * 100 / seconds, ResidentMegabytes(service.Pid),
             Machine.Median(starts[service.Name]), starts[service.Name].Min(), starts[service.Name].Max())).ToList();
-        if (arguments.Contains("--json"))
-        {
-            Console.WriteLine(JsonSerializer.Serialize(new { machine = Machine.Description, figures }, JsonSerializerOptions.Web));
-            return 0;
-        }
-        foreach (var figure in figures)
-            Console.WriteLine($"{figure.Service}: {figure.CoreShare:0.0} % of a core (target ≤ 1 %), {figure.Megabytes:0} MB (target ≤ 120 MB), ready after {figure.ReadySeconds:0.00} s ({figure.ReadyMin:0.00} to {figure.ReadyMax:0.00}; target ≤ 3 s)");
-        Console.WriteLine(Machine.Description);
-        return 0;
+        var json = arguments.Contains("--json");
+        if (!json)
+            foreach (var figure in figures)
+                Console.WriteLine($"{figure.Service}: {figure.CoreShare:0.0} % of a core (target ≤ 1 %), {figure.Megabytes:0} MB (target ≤ 120 MB), ready after {figure.ReadySeconds:0.00} s ({figure.ReadyMin:0.00} to {figure.ReadyMax:0.00}; target ≤ 3 s)");
+        return Machine.Close(json, figures);
     }
 
     static double ResidentMegabytes(int pid) =>
