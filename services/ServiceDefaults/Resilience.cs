@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Polly;
+using Polly.Telemetry;
 
 namespace Huzhu.ServiceDefaults;
 
@@ -13,6 +14,7 @@ public static class Resilience
     /// </summary>
     public static IHttpClientBuilder AddHuzhuResilience(this IHttpClientBuilder client)
     {
+        client.Services.Configure<TelemetryOptions>(options => options.SeverityProvider = Severity);
         client.AddStandardResilienceHandler(options =>
         {
             options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(2);
@@ -27,4 +29,14 @@ public static class Resilience
         });
         return client;
     }
+
+    /// <summary>
+    /// One try that failed is no news, its stack trace least of all: whoever called says how it ended, and the tries are
+    /// counted. That a circuit has opened or closed is news.
+    /// </summary>
+    private static ResilienceEventSeverity Severity(SeverityProviderArguments arguments) => arguments.Event.EventName switch
+    {
+        "OnTimeout" or "OnRetry" or "ExecutionAttempt" => ResilienceEventSeverity.Debug,
+        _ => arguments.Event.Severity,
+    };
 }

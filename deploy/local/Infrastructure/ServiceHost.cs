@@ -21,6 +21,9 @@ public sealed record ServiceHostOptions
     /// <summary>Processes of every service.</summary>
     public int Replicas { get; init; } = 1;
 
+    /// <summary>Processes of one service, by its name, where they are not as many as of the others.</summary>
+    public IReadOnlyDictionary<string, int> ReplicasOf { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Settings for all services, as environment variables; they win over the ones that the host sets.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
@@ -74,17 +77,17 @@ public sealed class ServiceHost : IAsyncDisposable
             try
             {
                 if (options.District is { } district) await File.WriteAllTextAsync(DistrictFileOf(run), district, cancellation);
-                var addresses = Enumerable.Range(1, options.Replicas)
-                    .SelectMany(replica => options.Services.Select(service => (service, replica)))
+                var addresses = options.Services
+                    .SelectMany(service => Enumerable.Range(1, options.ReplicasOf.GetValueOrDefault(service, options.Replicas)).Select(replica => (Service: service, Replica: replica)))
                     .ToDictionary(key => key, _ => new Uri($"http://127.0.0.1:{FreePorts.Next()}"));
 
                 // The first of each service makes its tables; the others come to a database that is there already.
-                foreach (var replicas in new[] { Enumerable.Range(1, 1), Enumerable.Range(2, options.Replicas - 1) })
+                foreach (var keys in addresses.Keys.ToLookup(key => key.Replica == 1).OrderByDescending(keys => keys.Key))
                 {
-                    var group = replicas
-                        .SelectMany(replica => options.Services.Select(service => ServiceProcess.Start(
-                            repository, run, service, replica, addresses[(service, replica)],
-                            EnvironmentOf(service, addresses[(service, replica)], s => addresses.GetValueOrDefault((s, 1)), run, options))))
+                    var group = keys
+                        .Select(key => ServiceProcess.Start(
+                            repository, run, key.Service, key.Replica, addresses[key],
+                            EnvironmentOf(key.Service, addresses[key], s => addresses.GetValueOrDefault((s, 1)), run, options)))
                         .ToList();
                     processes.AddRange(group);
                     await WaitForAllAsync(group, cancellation);

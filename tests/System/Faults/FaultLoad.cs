@@ -15,7 +15,8 @@ namespace Huzhu.SystemTests.Faults;
 /// </summary>
 internal sealed class FaultLoad : IAsyncDisposable
 {
-    private const int Groups = 8, PlacesEach = 60;
+    public const int PlacesEach = 60;
+    private const int Groups = 8;
     private static readonly TimeSpan LongestShortLoad = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 

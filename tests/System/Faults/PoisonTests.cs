@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Npgsql;
 using RabbitMQ.Client;
 using Xunit;
 
@@ -22,13 +24,17 @@ public sealed class PoisonTests(FaultFixture fixture, ITestOutputHelper output)
         await load.RegisterGroupsAsync("poison", groups: 4);
         var before = (await broker.QueuesAsync()).Contains(SetAside) ? await broker.CountAsync(SetAside) : 0;
 
+        var began = DateTimeOffset.UtcNow;
         var poisoning = PoisonAsync();
         var submitted = await load.SubmitSteadilyAsync($"poison-{Guid.NewGuid():N}", FaultSettings.Rate, poisoning);
         await poisoning;
+        var ended = DateTimeOffset.UtcNow;
         await load.CheckAsync(fixture.Huzhu.Description.Databases, TimeSpan.FromMinutes(FaultSettings.IsLong ? 30 : 5));
         await Client.EventuallyAsync($"{bad} messages to be set aside", async () =>
             (await broker.CountAsync(SetAside) - before == bad, JsonValue.Create(await broker.CountAsync(SetAside) - before)), seconds: 120);
-        output.WriteLine($"{bad} bad among {submitted} good: all good done, {bad} set aside.");
+        var pause = await LongestPauseAsync(began, ended);
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{bad} bad among {submitted} good: all good done, {bad} set aside; Matching took in no need for {pause:0.0} s at the longest."));
 
         await using var connection = await broker.ConnectAsync();
         await using var channel = await connection.CreateChannelAsync();
@@ -48,9 +54,23 @@ public sealed class PoisonTests(FaultFixture fixture, ITestOutputHelper output)
                 var properties = new BasicProperties { ContentType = "application/vnd.masstransit+json", MessageId = Guid.NewGuid().ToString(), DeliveryMode = DeliveryModes.Persistent };
                 await channel.BasicPublishAsync(Exchange, "", mandatory: true, properties, Encoding.UTF8.GetBytes(Poison(index)));
                 // At the pace of the others, so that they are among each other.
-                await Task.Delay(1000 / FaultSettings.Rate / 2);
+                await Task.Delay(1000 / FaultSettings.Rate);
             }
         }
+    }
+
+    /// <summary>In seconds, by its log.</summary>
+    private async Task<double> LongestPauseAsync(DateTimeOffset from, DateTimeOffset to)
+    {
+        await using var data = NpgsqlDataSource.Create(fixture.Huzhu.Description.Databases["matching"]);
+        await using var command = data.CreateCommand("""
+            select coalesce(max(extract(epoch from pause)), 0)::float8 from (
+                select timestamp - lag(timestamp) over (order by timestamp) as pause from huzhu.mt_events
+                where type = 'need_received' and timestamp between $1 and $2) pauses
+            """);
+        command.Parameters.Add(new NpgsqlParameter { Value = from });
+        command.Parameters.Add(new NpgsqlParameter { Value = to });
+        return (double)(await command.ExecuteScalarAsync())!;
     }
 
     /// <summary>Not JSON, JSON of another shape, a need without sense, a word that nobody knows.</summary>
