@@ -134,6 +134,23 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
 
     protected override async Task<IReadOnlyList<SubmissionOutcome>> CommitAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
     {
+        var youngest = items.Max(item => item.CameAt);
+        admission.Pace.Begin(youngest);
+        try
+        {
+            var outcomes = await CommitPageAsync(items, cancellation);
+            admission.Pace.End(youngest);
+            return outcomes;
+        }
+        catch
+        {
+            admission.Pace.Abandon();
+            throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<SubmissionOutcome>> CommitPageAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
+    {
         await using var session = store.LightweightSession();
         var changes = new StreamChanges(session);
         await using var beside = store.QuerySession();
@@ -156,7 +173,6 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         // A page of repetitions has nothing to commit.
         if (changes.Queue() || session.PendingChanges.Operations().Any())
             await session.SaveChangesAsync(cancellation);
-        admission.Note(items.Min(item => Stopwatch.GetElapsedTime(item.CameAt)));
         return outcomes;
     }
 
