@@ -47,7 +47,7 @@ public sealed class MasterKeysTests(Servers servers) : IAsyncLifetime
         await using var without = await StartAsync(_next, null);
         await AllReadableAsync(without, people);
         await using var log = without.Store.QuerySession();
-        Assert.Equal([(IdOf(_next), 1200L), (IdOf(_next), 0L)], (await log.Events.FetchStreamAsync(People.KeysStream, token: Never)).Select(stored => (DataKeysRewrapped)stored.Data).Select(done => (done.MasterKey, done.Rewrapped)));
+        Assert.Equal([(IdOf(_next), 1200L, "op-7"), (IdOf(_next), 0L, "op-7")], (await log.Events.FetchStreamAsync(People.KeysStream, token: Never)).Select(stored => (DataKeysRewrapped)stored.Data).Select(done => (done.MasterKey, done.Rewrapped, done.By)));
     }
 
     [Fact]
@@ -134,7 +134,7 @@ public sealed class MasterKeysTests(Servers servers) : IAsyncLifetime
     private async Task RewrapAsync(byte[] masterKey, byte[]? previous)
     {
         await using var app = SampleService.Build(_database, _broker, masterKey: masterKey, previousMasterKey: previous);
-        await app.RunHuzhuAsync(["--rewrap-keys"]);
+        await app.RunHuzhuAsync(["--rewrap-keys", "--by", "op-7"]);
     }
 
     private async Task<Dictionary<Guid, Protected>> WriteAsync(byte[] masterKey, byte[]? previous, int people)
