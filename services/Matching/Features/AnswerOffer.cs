@@ -163,7 +163,7 @@ public static class AnswerOffer
                 ? Task.FromResult(ReasonIsMissing)
                 : desk.RevokeAsync(id, http, reason, cancellation))
             .RequireRoles(Roles.Operator)
-            .WithTags("Offers").WithSummary("Take the offer away, as the operating centre.").Produces<MatchView>().ProducesProblem(404).ProducesProblem(409).ProducesProblem(422);
+            .WithTags("Offers").WithSummary("Take the offer away, as the operating centre; the answer is the whole match.").Produces<MatchView>().ProducesProblem(404).ProducesProblem(409).ProducesProblem(422);
     }
 
     public sealed record Refused(string? Reason, string? Note = null, ResponderId? ResponderId = null);

@@ -14,7 +14,7 @@ public static class GetResponder
 {
     public static void MapResponders(this IEndpointRouteBuilder app) => app.MapGet("/v1/responders/{id}", HandleAsync)
         .RequireRoles(Roles.Operator, Roles.Auditor, Roles.Service, Roles.Coordinator, Roles.Responder)
-        .WithTags("Responders").WithSummary("Capacity, places held and free.").Produces<ResponderView>().ProducesProblem(403).ProducesProblem(404);
+        .WithTags("Responders").WithSummary("Capacity, places held and free; for whoever speaks for the responder, and the centre.").Produces<ResponderView>().ProducesProblem(403).ProducesProblem(404);
 
     private static async Task<IResult> HandleAsync(ResponderId id, HttpContext http, Log log, CancellationToken cancellation)
     {

@@ -133,11 +133,9 @@ public sealed class MasterKeysTests(Servers servers) : IAsyncLifetime
     public async Task nobody_has_keys_wrapped_anew_without_a_name()
     {
         await WriteAsync(_old, null, 1);
+        await using var app = SampleService.Build(_database, _broker, masterKey: _next, previousMasterKey: _old);
         foreach (var args in new[] { ["--rewrap-keys"], new[] { "--rewrap-keys", "--by" }, ["--rewrap-keys", "--by", ""], ["--rewrap-keys", "--by", new string('x', 201)] })
-        {
-            await using var app = SampleService.Build(_database, _broker, masterKey: _next, previousMasterKey: _old);
             Assert.Contains("--by", (await Assert.ThrowsAsync<InvalidOperationException>(() => app.RunHuzhuAsync(args))).Message);
-        }
         Assert.Equal([(IdOf(_old), 1L)], await CountAsync());
     }
 
