@@ -117,11 +117,19 @@ public sealed class MatchingHost : IAsyncDisposable
     public async Task<JsonNode> AnswerAsync(JsonNode offer, string answer, object? body = null, int replica = 0) =>
         await AnswerAsync(OfferId.Of(Guid.Parse((string)offer["offerId"]!)), answer, body, replica);
 
+    /// <returns>The match after it.</returns>
     public async Task<JsonNode> AnswerAsync(OfferId offer, string answer, object? body = null, int replica = 0)
     {
-        var (status, match) = await SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/{answer}", body, replica: replica);
-        Assert.True(status == 200, $"{answer} answered {status}: {match}");
-        return match!;
+        var (status, answered) = await SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/{answer}", body, replica: replica);
+        Assert.True(status == 200, $"{answer} answered {status}: {answered}");
+        return (await SendAsync(HttpMethod.Get, $"/v1/matches/{await NeedOfAsync(offer)}", replica: replica)).Body!;
+    }
+
+    private async Task<Guid> NeedOfAsync(OfferId offer)
+    {
+        await using var command = _data.CreateCommand("select stream_id from huzhu.mt_events where type = 'offer_made' and data ->> 'offerId' = $1");
+        command.Parameters.AddWithValue(offer.ToString());
+        return (Guid)(await command.ExecuteScalarAsync())!;
     }
 
     public async Task<JsonNode?> MatchAsync(NeedId need) => (await SendAsync(HttpMethod.Get, $"/v1/matches/{need}")).Body is { } body && body["code"] is null ? body : null;

@@ -122,6 +122,8 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
 
     public ServiceProcess Process(int replica = 1) => _host!["requests", replica];
 
+    public string Token(string subject, string[] roles, string[]? sources = null) => _host!.Token(subject, roles, sources: sources);
+
     /// <summary>The memory that the first replica has of the machine, in bytes.</summary>
     public async Task<long> MemoryAsync()
     {
@@ -130,11 +132,11 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
     }
 
     public async Task<(int Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(HttpMethod method, string path, object? body = null,
-        string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null)
+        string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null, string? token = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(_host!["requests", replica].BaseAddress, path));
         if (role is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _host.Token($"test-{role}", [role]));
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token ?? Token($"test-{role}", [role]));
         if (key is not null)
             request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
         if (ifMatch is not null)
