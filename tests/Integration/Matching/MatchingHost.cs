@@ -77,9 +77,10 @@ public sealed class MatchingHost : IAsyncDisposable
 
     public void Thaw(int replica) => _replicas[replica].Signal("CONT");
 
-    /// <summary>What a counter of the replica has counted.</summary>
-    public async Task<double> MetricAsync(int replica, string name) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
-        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
+    /// <summary>What a metric of the replica says, of those with these labels taken together.</summary>
+    public async Task<double> MetricAsync(int replica, string name, params (string Key, string Value)[] labels) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
+        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && labels.All(label => line.Contains($"{label.Key}=\"{label.Value}\"", StringComparison.Ordinal)))
+        .Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
 
     /// <summary>All timers of the need fire now, whatever their time.</summary>
     public async Task<int> FireTimersAsync(NeedId need)
