@@ -10,12 +10,12 @@ public sealed class RollingRestartTests(FaultFixture fixture, ITestOutputHelper 
     [Fact]
     public async Task a_rolling_restart_fails_no_request()
     {
+        Assert.SkipUnless(FaultSettings.IsAsked, "HUZHU_FAULTS=short asks for it.");
         var huzhu = fixture.Huzhu;
         var rate = FaultSettings.IsLong ? 100 : 5;
-        // In every run one replica, of the service that is called most.
-        IReadOnlyList<string> services = FaultSettings.IsLong ? Repository.ServiceNames : FaultSettings.IsAsked ? ["requests", "matching"] : ["requests"];
+        IReadOnlyList<string> services = FaultSettings.IsLong ? Repository.ServiceNames : ["requests", "matching"];
         await using var load = new FaultLoad(huzhu.Services);
-        await load.RegisterGroupsAsync("rolling", FaultSettings.IsAsked ? 8 : 1);
+        await load.RegisterGroupsAsync("rolling");
 
         var rolling = RollAsync();
         var submitted = await load.SubmitSteadilyAsync($"rolling-{Guid.NewGuid():N}", rate, rolling);
