@@ -123,6 +123,9 @@ internal sealed class FaultLoad : IAsyncDisposable
         IReadOnlyList<Invariant> invariants = [];
         for (var deadline = DateTime.UtcNow + patience; DateTime.UtcNow < deadline; await Task.Delay(1000))
         {
+            // Who has given up leaves needs as they are: it is its failure that should be told, not what follows from it.
+            if (_coordinating.IsFaulted)
+                await _coordinating;
             var now = await logs.LastSequencesAsync(CancellationToken.None);
             var isStill = IsIdle && now.SequenceEqual(last);
             last = now;
