@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using System.Text.Json;
 using Huzhu.Contracts;
 using Huzhu.Deciding;
 using Huzhu.Matching.Deciding;
@@ -9,7 +10,7 @@ using Npgsql;
 namespace Huzhu.Matching.Features;
 
 /// <summary>Whose offer it is, and whether the caller may answer it; the same for every answer.</summary>
-public sealed class OfferDesk(DecisionLoop loop, Decider decider, Log log, NpgsqlDataSource database, LinkSigner links, TimeProvider time)
+public sealed class OfferDesk(Decider decider, Log log, NpgsqlDataSource database, LinkSigner links, TimeProvider time)
 {
     /// <param name="key">The signature in the offer's own link, for whoever has no token.</param>
     /// <param name="named">The responder that the caller says it is, if it says so.</param>
@@ -39,7 +40,7 @@ public sealed class OfferDesk(DecisionLoop loop, Decider decider, Log log, Npgsq
     /// <returns>The whole match: only the centre may revoke.</returns>
     public async Task<IResult> RevokeAsync(OfferId offerId, HttpContext http, string reason, CancellationToken cancellation)
     {
-        if (await FindAsync(offerId, cancellation) is not { } offer)
+        if (await LoadAsync(offerId, cancellation) is not { } offer)
             return NoSuchOffer;
         var answer = await decider.DoAsync(new NeedCommand(offer.NeedId, NeedVerb.Revoke, offerId, reason, By: http.User.Subject()), Lane.Urgent, Cause.Current(), cancellation);
         return answer.Refusal is { } refusal ? refusal.ToProblem() : Results.Ok(MatchView.Of(offer.NeedId, answer.State, answer.Version));
@@ -68,22 +69,26 @@ public sealed class OfferDesk(DecisionLoop loop, Decider decider, Log log, Npgsq
         var (user, signedIn) = (http.User, http.User.Identity?.IsAuthenticated == true);
         if (!signedIn && key is null)
             return (null, Problems.Of(StatusCodes.Status401Unauthorized, "unauthenticated", "A token, or the key of the offer's own link, is needed."));
-        await loop.Loaded.WaitAsync(cancellation);
-        if (await FindAsync(offerId, cancellation) is not { } offer)
+        if (await LoadAsync(offerId, cancellation) is not { } offer)
             return (null, user.IsInRole(Roles.Operator) ? NoSuchOffer : NotYours);
         if (!signedIn)
             return links.Verify("offer", offerId.Value, offer.ResponderId.Value, key) ? (new Asked(offer.NeedId, offer.ResponderId, Asker.HoldsLink), null) : (null, NotYours);
-        if (user.AnswersFor(offer.ResponderId, loop.Roster.StateOf(offer.ResponderId).Profile))
+        if (user.AnswersFor(offer.ResponderId, offer.Profile))
             return (new Asked(offer.NeedId, offer.ResponderId, Asker.SpeaksForIt), null);
         return user.IsInRole(Roles.Operator) ? (new Asked(offer.NeedId, offer.ResponderId, Asker.Operator), null) : (null, NotYours);
     }
 
-    private async Task<(NeedId NeedId, ResponderId ResponderId)?> FindAsync(OfferId offerId, CancellationToken cancellation)
+    /// <summary>As the log has it: the directory in memory may not know yet who answers for a responder that another replica has listed.</summary>
+    private async Task<(NeedId NeedId, ResponderId ResponderId, Profile? Profile)?> LoadAsync(OfferId offerId, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"select need_id, responder_id from {Tables.Offers} where offer_id = $1");
+        await using var command = database.CreateCommand($"""
+            select o.need_id, o.responder_id, r.profile from {Tables.Offers} o join {Tables.Responders} r on r.id = o.responder_id where o.offer_id = $1
+            """);
         command.Parameters.AddWithValue(offerId.Value);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await reader.ReadAsync(cancellation) ? (NeedId.Of(reader.GetGuid(0)), ResponderId.Of(reader.GetGuid(1))) : null;
+        return await reader.ReadAsync(cancellation)
+            ? (NeedId.Of(reader.GetGuid(0)), ResponderId.Of(reader.GetGuid(1)), JsonSerializer.Deserialize<Profile>(reader.GetString(2), Tables.Json))
+            : null;
     }
 }
 

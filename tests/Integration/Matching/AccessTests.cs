@@ -129,6 +129,20 @@ public sealed class AccessTests(SharedMatching shared) : IClassFixture<SharedMat
     }
 
     [Fact]
+    public async Task a_replica_that_has_not_heard_yet_who_speaks_for_a_responder_reads_it_in_the_log()
+    {
+        var (_, responder, offer) = await OfferedAsync(ServiceKinds.Medicine, "who-was-here-before");
+        // As another replica may just have written it; a directory in memory hears of it with the ledger's next version.
+        Assert.Equal(1, await Host.CountAsync($$"""
+            with changed as (update huzhu.responders set profile = jsonb_set(profile, '{managedBy}', '["who-came-lately"]') where id = '{{responder}}' returning 1)
+            select count(*) from changed
+            """));
+
+        Assert.Equal(200, (await Host.SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/accept", new { }, Host.Token(Roles.Coordinator, "who-came-lately"))).Status);
+        Assert.Equal(403, (await Host.SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/complete", new { }, Host.Token(Roles.Coordinator, "who-was-here-before"))).Status);
+    }
+
+    [Fact]
     public async Task the_subject_of_every_act_at_matching_is_in_its_event()
     {
         for (var metres = 100; metres <= 300; metres += 100)
