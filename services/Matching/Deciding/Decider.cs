@@ -136,7 +136,7 @@ public sealed record WhoDecides;
 
 /// <summary>The backlog may move: these streams (ledgers, the measures) have got to these versions.</summary>
 [EntityName("matching-places-freed")]
-public sealed record PlacesFreed(IReadOnlyDictionary<Guid, long> Versions, bool Everywhere, string CausationId);
+public sealed record PlacesFreed(IReadOnlyDictionary<Guid, long> Versions, bool Everywhere, string CausationId, string? TraceParent = null);
 
 public enum NeedVerb { Accept, Decline, Start, Complete, Release, Revoke, Expire, Retry }
 

@@ -246,7 +246,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         var round = new Round(Look());
         touched.Round = round;
         foreach (var (id, match) in matches)
-            round.Know(id, match.State, match.Version);
+            round.Know(id, match.State, match.Version, match.Began);
         var answers = new Answer[batch.Count];
         for (var index = 0; index < batch.Count; index++)
         {

@@ -54,7 +54,8 @@ public sealed class Delivery(
     private async Task AttemptAsync(NotificationId id, Current current, string? causationId, CancellationToken cancellation)
     {
         var request = current.State.Request!;
-        using var activity = NotificationTelemetry.Activities.StartActivity("tell");
+        // A timer has no trace of its own.
+        using var activity = NotificationTelemetry.Activities.StartActivity("tell", ActivityKind.Internal, Activity.Current?.Context ?? Cause.ContextOf(current.Began));
         activity?.SetTag("huzhu.need.id", request.NeedId.ToString());
         activity?.SetTag("huzhu.notification.id", id.ToString());
 
