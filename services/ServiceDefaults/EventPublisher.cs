@@ -80,7 +80,8 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
                 context.MessageId = messageId;
                 if (context.TryGetPayload<RabbitMqSendContext>(out var rabbit))
                     rabbit.Mandatory = true;
-            }, token);
+            // On a channel that ends, a publish may wait for ever, whatever its token says (see EndedChannelFilter).
+            }, token).WaitAsync(token);
         }, (bus, message, messageId), cancellation);
         Published.Add(1);
         Lag.Record(Math.Max(0, (time.GetUtcNow() - stored.Timestamp).TotalSeconds));

@@ -46,7 +46,10 @@ public static partial class Messaging
             bus.AddConfigureEndpointsCallback((_, _, endpoint) =>
             {
                 if (endpoint is IRabbitMqReceiveEndpointConfigurator queue)
+                {
                     queue.SetQuorumQueue();
+                    queue.ConfigureChannel(channel => channel.UseFilter(new EndedChannelFilter()));
+                }
                 endpoint.PrefetchCount = Prefetch;
                 endpoint.UseMessageRetry(retry =>
                 {

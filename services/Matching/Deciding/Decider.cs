@@ -111,7 +111,7 @@ public sealed class Decider(DecisionLoop loop, Log log, IServiceProvider service
         try
         {
             var client = services.GetRequiredService<IBus>().CreateRequestClient<NeedCommand>(Others, AnswerWithin);
-            var decided = await client.GetResponse<NeedDecided>(command, cancellation);
+            var decided = await client.GetResponse<NeedDecided>(command, cancellation).WaitAsync(2 * AnswerWithin, time, cancellation);
             var (state, version) = await log.LoadMatchAsync(command.NeedId, cancellation);
             return new Answer(decided.Message.Refusal, state, version);
         }
@@ -126,7 +126,7 @@ public sealed class Decider(DecisionLoop loop, Log log, IServiceProvider service
     {
         using var within = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         within.CancelAfter(patience);
-        await (await services.GetRequiredService<IBus>().GetSendEndpoint(queue)).Send(message, within.Token);
+        await (await services.GetRequiredService<IBus>().GetSendEndpoint(queue)).Send(message, within.Token).WaitAsync(within.Token);
     }
 }
 
