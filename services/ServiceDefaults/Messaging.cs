@@ -1,5 +1,3 @@
-using System.Net.Security;
-using System.Security.Authentication;
 using System.Text.Json;
 using MassTransit;
 using Microsoft.Extensions.Configuration;
@@ -59,7 +57,7 @@ public static class Messaging
             });
             bus.UsingRabbitMq((context, rabbit) =>
             {
-                rabbit.Host(broker, host =>
+                rabbit.Host(BrokerTls.WithoutFiles(broker), host =>
                 {
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
@@ -78,27 +76,14 @@ public static class Messaging
     /// <summary>How the queues of a service are named after its consumers.</summary>
     public static IEndpointNameFormatter EndpointNames(string service) => new KebabCaseEndpointNameFormatter(service, includeNamespace: false);
 
-    /// <summary>The broker's address.</summary>
-    /// <exception cref="InvalidOperationException">It is missing or not an AMQP address.</exception>
-    public static Uri BrokerUri(IConfiguration configuration) =>
-        Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) && uri.Scheme is "amqp" or "amqps"
-            ? uri
-            : throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
-
-    /// <summary>
-    /// TLS where the address says <c>amqps</c>, which the library takes and speaks in clear; and only with whom the system
-    /// trusts, since it would accept any certificate by itself.
-    /// </summary>
-    public static void UseTlsFor(this IRabbitMqHostConfigurator host, Uri broker)
+    /// <summary>The broker's address, with the files that its query names for TLS; see <see cref="BrokerTls"/>.</summary>
+    /// <exception cref="InvalidOperationException">It is missing or not an AMQP address, or a file cannot be used.</exception>
+    public static Uri BrokerUri(IConfiguration configuration)
     {
-        if (broker.Scheme != "amqps")
-            return;
-        host.UseSsl(ssl =>
-        {
-            ssl.Protocol = SslProtocols.None;
-            ssl.ServerName = broker.Host;
-            ssl.EnforcePolicyErrors(SslPolicyErrors.RemoteCertificateChainErrors | SslPolicyErrors.RemoteCertificateNameMismatch | SslPolicyErrors.RemoteCertificateNotAvailable);
-        });
+        if (!Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) || uri.Scheme is not ("amqp" or "amqps"))
+            throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
+        BrokerTls.Check(uri, "ConnectionStrings:Broker");
+        return uri;
     }
 
     /// <summary>Whether the failure is a server's that is away or overloaded, so that the same message may succeed later.</summary>

@@ -68,8 +68,7 @@ public sealed class QueueDepths(IConfiguration configuration, TimeProvider time,
         {
             if (_connection is not null)
                 await _connection.DisposeAsync();
-            _connection = await new ConnectionFactory { Uri = Messaging.BrokerUri(configuration), AutomaticRecoveryEnabled = false, ClientProvidedName = "huzhu-matching-board" }
-                .CreateConnectionAsync(cancellation);
+            _connection = await BrokerTls.ConnectionsTo(Messaging.BrokerUri(configuration)).CreateConnectionAsync("huzhu-matching-board", cancellation);
         }
         await using var channel = await _connection.CreateChannelAsync(cancellationToken: cancellation);
         var depths = new List<QueueDepth>();
