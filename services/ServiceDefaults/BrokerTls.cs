@@ -37,19 +37,17 @@ public static class BrokerTls
         });
     }
 
-    /// <summary>The same for connections that are not the bus's.</summary>
-    public static ConnectionFactory ConnectionsTo(Uri broker)
+    /// <summary>The same for connections that are not the bus's, of which the factory knows the address already.</summary>
+    public static void UseTlsFor(this ConnectionFactory factory, Uri broker)
     {
-        var factory = new ConnectionFactory { Uri = WithoutFiles(broker), AutomaticRecoveryEnabled = false };
         if (broker.Scheme != "amqps")
-            return factory;
+            return;
         var files = Files.Of(broker);
         factory.Ssl.Version = SslProtocols.None;
         if (files.Ca is not null)
             factory.Ssl.CertificateValidationCallback = files.Trusts;
         if (files.Certificate is not null)
             factory.Ssl.CertificateSelectionCallback = files.Shown;
-        return factory;
     }
 
     /// <summary>The address as the libraries want it.</summary>

@@ -70,6 +70,7 @@ public static class EventStore
             marten.ApplyAllDatabaseChangesOnStartup();
         builder.Services.AddSingleton(new Told([.. eventTypes.Except(untold ?? [])], publish));
         builder.Services.AddLogSubscription<EventPublisher>();
+        builder.Services.AddHostedService<RelayWatch>();
         return builder;
     }
 

@@ -1,9 +1,11 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using MassTransit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
+using RabbitMQ.Client;
 
 namespace Huzhu.ServiceDefaults;
 
@@ -13,7 +15,7 @@ namespace Huzhu.ServiceDefaults;
 /// fails for any other reason gets three more tries, then the message goes to the queue's <c>_error</c> with the reason
 /// in its headers (<c>MT-Fault-Message</c>), and never blocks the next.
 /// </summary>
-public static class Messaging
+public static partial class Messaging
 {
     private const ushort Prefetch = 128;
 
@@ -24,7 +26,8 @@ public static class Messaging
         Action<IBusRegistrationConfigurator> addConsumers,
         Action<IBusRegistrationContext, IRabbitMqBusFactoryConfigurator>? configureBroker = null)
     {
-        var broker = BrokerUri(builder.Configuration);
+        var nodes = BrokerNodes(builder.Configuration);
+        var broker = nodes[0];
         builder.Services.Configure<MassTransitHostOptions>(options =>
         {
             // Requests are taken in while the broker is away; the relay publishes when it is back.
@@ -62,6 +65,12 @@ public static class Messaging
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
                     host.UseTlsFor(broker);
+                    if (nodes.Count > 1)
+                        host.UseCluster(cluster =>
+                        {
+                            foreach (var node in nodes)
+                                cluster.Node(node.Authority);
+                        });
                 });
                 // Set-aside queues take over the arguments of theirs; one that has a single active consumer lets no person look into it.
                 rabbit.SendTopology.ConfigureErrorSettings = queue => queue.SetQueueArgument("x-single-active-consumer", null);
@@ -76,15 +85,39 @@ public static class Messaging
     /// <summary>How the queues of a service are named after its consumers.</summary>
     public static IEndpointNameFormatter EndpointNames(string service) => new KebabCaseEndpointNameFormatter(service, includeNamespace: false);
 
-    /// <summary>The broker's address, with the files that its query names for TLS; see <see cref="BrokerTls"/>.</summary>
+    /// <summary>
+    /// The broker's address; or, with commas between them, those of the nodes of a cluster, which are tried one after the
+    /// other. They are the same but for host and port: user, password and virtual host are the first one's, and with TLS all
+    /// show a certificate for its host. For the files of their queries see <see cref="BrokerTls"/>.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It is missing or not an AMQP address, or a file cannot be used.</exception>
-    public static Uri BrokerUri(IConfiguration configuration)
+    public static IReadOnlyList<Uri> BrokerNodes(IConfiguration configuration)
     {
-        if (!Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) || uri.Scheme is not ("amqp" or "amqps"))
-            throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
-        BrokerTls.Check(uri, "ConnectionStrings:Broker");
-        return uri;
+        // A comma may be a part of a password; one before a scheme is none.
+        var nodes = BetweenNodes().Split(configuration.GetConnectionString("Broker") ?? "").Select(Node).ToList();
+        if (!nodes.TrueForAll(node => node.Scheme == nodes[0].Scheme && node.Query == nodes[0].Query))
+            throw Malformed();
+        BrokerTls.Check(nodes[0], "ConnectionStrings:Broker");
+        return nodes;
+
+        static Uri Node(string text) => Uri.TryCreate(text.Trim(), UriKind.Absolute, out var uri) && uri is { Scheme: "amqp" or "amqps", Host.Length: > 0 } ? uri : throw Malformed();
+        static InvalidOperationException Malformed() => new(
+            "ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost, or several with commas between them that differ in host and port alone.");
     }
+
+    /// <summary>A connection of the client's own, beside the bus, to whichever node takes it.</summary>
+    public static Task<IConnection> ConnectAsync(this ConnectionFactory factory, IConfiguration configuration, CancellationToken cancellation)
+    {
+        var nodes = BrokerNodes(configuration);
+        factory.Uri = BrokerTls.WithoutFiles(nodes[0]);
+        factory.UseTlsFor(nodes[0]);
+        return nodes.Count == 1
+            ? factory.CreateConnectionAsync(cancellation)
+            : factory.CreateConnectionAsync(nodes.Select(node => new AmqpTcpEndpoint(node.Host, node.Port, factory.Ssl)), cancellation);
+    }
+
+    [GeneratedRegex(@",(?=\s*amqps?://)")]
+    private static partial Regex BetweenNodes();
 
     /// <summary>Whether the failure is a server's that is away or overloaded, so that the same message may succeed later.</summary>
     public static bool IsServerAway(Exception exception) => exception switch

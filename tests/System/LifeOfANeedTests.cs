@@ -41,7 +41,7 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
             return Task.FromResult((found is not null, found));
         });
         Assert.Equal("started", await _huzhu.AnswerAsync(offer, "start"));
-        Assert.Equal("fulfilled", await _huzhu.AnswerAsync(offer, "complete"));
+        Assert.Equal("done", await _huzhu.AnswerAsync(offer, "complete"));
         await _huzhu.RequestInAsync(request, "fulfilled");
         await _huzhu.PostAsync("requests", $"/v1/requests/{request}/confirm", "intake");
         await _huzhu.RequestInAsync(request, "closed");

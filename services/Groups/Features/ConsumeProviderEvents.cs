@@ -103,13 +103,15 @@ public sealed class ConsumeProviderEvents(IConfiguration configuration, Streams 
 
     private new async Task<Reading> StartAsync(CancellationToken cancellation)
     {
-        var factory = BrokerTls.ConnectionsTo(Messaging.BrokerUri(configuration));
-        factory.ClientProvidedName = "huzhu-groups provider events";
-        factory.RequestedHeartbeat = TimeSpan.FromSeconds(5);
-        // One way to come back, and it is the loop above: the client's own recovery would keep delivery tags that mean nothing.
-        factory.AutomaticRecoveryEnabled = false;
-        factory.TopologyRecoveryEnabled = false;
-        var connection = await factory.CreateConnectionAsync(cancellation);
+        var factory = new ConnectionFactory
+        {
+            ClientProvidedName = "huzhu-groups provider events",
+            RequestedHeartbeat = TimeSpan.FromSeconds(5),
+            // One way to come back, and it is the loop above: the client's own recovery would keep delivery tags that mean nothing.
+            AutomaticRecoveryEnabled = false,
+            TopologyRecoveryEnabled = false,
+        };
+        var connection = await factory.ConnectAsync(configuration, cancellation);
         try
         {
             var channel = await connection.CreateChannelAsync(

@@ -178,6 +178,9 @@ public sealed class MatchPart(MatchState state, long version)
 {
     public MatchState State { get; private set; } = state;
 
+    /// <summary>The match before this round.</summary>
+    public MatchState Before { get; } = state;
+
     /// <summary>Version of the stream before this round.</summary>
     public long Version { get; } = version;
     public List<(MatchEvent Event, Cause Cause)> Events { get; } = [];

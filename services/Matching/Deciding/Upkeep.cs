@@ -122,16 +122,13 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider,
     private async Task SweepAsync(CancellationToken cancellation)
     {
         if (decider.IsElsewhere)
-        {
-            await sweeps.CountBacklogAsync(cancellation);
             return;
-        }
         var cause = Cause.Current("safety-net");
         foreach (var listing in loop.Roster.All.Where(listing => listing.State is { Opening: not Opening.Open, Held.Count: > 0 }))
             await sweeps.TakeFromAsync(listing.Id, cause, cancellation);
         await sweeps.TakeAcrossZonesAsync(cause, cancellation);
         await sweeps.EscalateOverdueAsync(cause, cancellation);
-        if (await sweeps.CountBacklogAsync(cancellation) > 0)
+        if (await sweeps.HasBacklogAsync(cancellation))
             await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
     }
 }

@@ -68,7 +68,8 @@ public sealed class QueueDepths(IConfiguration configuration, TimeProvider time,
         {
             if (_connection is not null)
                 await _connection.DisposeAsync();
-            _connection = await BrokerTls.ConnectionsTo(Messaging.BrokerUri(configuration)).CreateConnectionAsync("huzhu-matching-board", cancellation);
+            _connection = await new ConnectionFactory { AutomaticRecoveryEnabled = false, ClientProvidedName = "huzhu-matching-board" }
+                .ConnectAsync(configuration, cancellation);
         }
         await using var channel = await _connection.CreateChannelAsync(cancellationToken: cancellation);
         var depths = new List<QueueDepth>();

@@ -9,6 +9,7 @@ using Huzhu.ServiceDefaults;
 using Huzhu.TestKit;
 using Huzhu.Tests.Integration.Groups;
 using MassTransit;
+using Microsoft.Extensions.Configuration;
 using Npgsql;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
@@ -90,15 +91,22 @@ public sealed class EncryptedConnectionsTests(Servers servers)
         await RefusedAsync($"?cacertfile={stranger.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}");
         await RefusedAsync($"?cacertfile={authority.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}", host: "127.0.0.1");
 
-        var address = $"{broker.AmqpsUri()}?cacertfile={authority.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}";
-        await using (var beside = await BrokerTls.ConnectionsTo(new Uri(address)).CreateConnectionAsync(TestContext.Current.CancellationToken))
-            Assert.True(beside.IsOpen);
+        // Of two nodes, one that is away: the other shows and is shown the same.
+        var files = $"?cacertfile={authority.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}";
+        var away = new UriBuilder(broker.AmqpsUri()) { Port = FreePorts.Next() }.Uri.AbsoluteUri;
+        var address = $"{away}{files},{broker.AmqpsUri()}{files}";
+        foreach (var node in new[] { broker.AmqpsUri() + files, address })
+            await using (var beside = await ConnectAsync(node))
+                Assert.True(beside.IsOpen);
         await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("mutual"), address);
         await service.AppendAsync("told over TLS");
         await Received.UntilAsync(() => service.Received.Messages.Count == 1, "the message to come", seconds: 60);
 
         Task RefusedAsync(string query, string host = "localhost") => Assert.ThrowsAsync<BrokerUnreachableException>(() =>
-            BrokerTls.ConnectionsTo(new Uri(new UriBuilder(broker.AmqpsUri()) { Host = host }.Uri.AbsoluteUri + query)).CreateConnectionAsync(TestContext.Current.CancellationToken));
+            ConnectAsync(new UriBuilder(broker.AmqpsUri()) { Host = host }.Uri.AbsoluteUri + query));
+
+        static Task<IConnection> ConnectAsync(string address) => new ConnectionFactory { AutomaticRecoveryEnabled = false }.ConnectAsync(
+            new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Broker", address)]).Build(), TestContext.Current.CancellationToken);
     }
 
     [Fact]

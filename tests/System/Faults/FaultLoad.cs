@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Huzhu.Local.Infrastructure;
 using Huzhu.Local.Scenarios;
@@ -55,9 +56,27 @@ internal sealed class FaultLoad : IAsyncDisposable
         foreach (var index in Enumerable.Range(0, groups))
         {
             var name = $"{prefix} {index}";
-            var (_, entry) = await CallAsync("groups", "/v1/groups", _coordinator, Client.Entry(name, 30.0 + index * 0.001, 120.0, PlacesEach, radiusMetres: 50_000), null);
-            _accepted.Enqueue(new AcceptedCall(Call.RegisterGroup, Guid.Parse((string)entry!["id"]!), [], name, DateTimeOffset.UtcNow));
+            await RegisterAsync(Call.RegisterGroup, "/v1/groups", name, Client.Entry(name, 30.0 + index * 0.001, 120.0, PlacesEach, radiusMetres: 50_000));
         }
+    }
+
+    /// <summary>Far from all needs, so that it is asked for none.</summary>
+    public Task<Guid> RegisterProviderAsync(string name) =>
+        RegisterAsync(Call.RegisterProvider, "/v1/providers", name, Client.Entry(name, 45.0, 90.0, radiusMetres: 1000));
+
+    /// <summary>A promise that was not given to a call of this load.</summary>
+    public void Promise(AcceptedCall call) => _accepted.Enqueue(call);
+
+    /// <summary>With an id of its own choice, so that a repeat of the call is no other entry.</summary>
+    private async Task<Guid> RegisterAsync(Call call, string path, string name, object entry)
+    {
+        var id = Guid.NewGuid();
+        var body = JsonSerializer.SerializeToNode(entry)!.AsObject();
+        body["id"] = id;
+        var (status, answer) = await CallAsync("groups", path, _coordinator, body, null);
+        Assert.True(status == 201, $"{name} was answered {status}: {answer}");
+        _accepted.Enqueue(new AcceptedCall(call, id, [], name, DateTimeOffset.UtcNow));
+        return id;
     }
 
     /// <returns>The need, once its request has been answered.</returns>
@@ -104,6 +123,9 @@ internal sealed class FaultLoad : IAsyncDisposable
         IReadOnlyList<Invariant> invariants = [];
         for (var deadline = DateTime.UtcNow + patience; DateTime.UtcNow < deadline; await Task.Delay(1000))
         {
+            // Who has given up leaves needs as they are: it is its failure that should be told, not what follows from it.
+            if (_coordinating.IsFaulted)
+                await _coordinating;
             var now = await logs.LastSequencesAsync(CancellationToken.None);
             var isStill = IsIdle && now.SequenceEqual(last);
             last = now;
