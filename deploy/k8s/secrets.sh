@@ -23,6 +23,16 @@ secret generic console --from-file=cookie-key=<(random) --from-file=caller-key=<
 # The role in the databases follows when this one is changed.
 secret generic audit-database --type=kubernetes.io/basic-auth --from-literal=username=audit --from-file=password=<(openssl rand -hex 32 | tr -d '\n')
 kubectl --namespace "$NAMESPACE" label --overwrite secret audit-database cnpg.io/reload=true || failed=1
+# The broker's certificate, by an authority that signs nothing else: its key is thrown away. Valid for two years; a new one is
+# made by deleting the secret and running this again, and is taken up when the broker and the services are restarted.
+tls=$(mktemp -d)
+trap 'rm -rf -- "$tls"' EXIT
+host=broker.$NAMESPACE.svc
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 731 -subj "/CN=huzhu broker authority" -keyout "$tls/ca.key" -out "$tls/ca.crt" 2>"$tls/said" &&
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=broker -keyout "$tls/tls.key" -out "$tls/tls.csr" 2>>"$tls/said" &&
+openssl x509 -req -in "$tls/tls.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days 730 -out "$tls/tls.crt" 2>>"$tls/said" \
+  -extfile <(printf 'subjectAltName=DNS:broker,DNS:%s,DNS:%s.cluster.local\nextendedKeyUsage=serverAuth' "$host" "$host") || { cat -- "$tls/said" >&2; failed=1; }
+secret generic broker-tls --type=kubernetes.io/tls --from-file=tls.crt="$tls/tls.crt" --from-file=tls.key="$tls/tls.key" --from-file=ca.crt="$tls/ca.crt"
 secret generic audit-signing --from-file=signing.keys="$AUDIT_KEYS/signing.keys"
 secret generic audit-trust --from-file=trusted.keys="$AUDIT_KEYS/trusted.keys"
 exit "$failed"

@@ -1,4 +1,5 @@
 using Huzhu.Audit.Verbs;
+using Huzhu.ServiceDefaults;
 using Microsoft.Extensions.Configuration;
 
 using var interruption = new CancellationTokenSource();
@@ -7,4 +8,6 @@ Console.CancelKeyPress += (_, pressed) =>
     pressed.Cancel = true;
     interruption.Cancel();
 };
-return await AuditCommand.RunAsync(args, new ConfigurationBuilder().AddEnvironmentVariables().Build(), Console.Out, Console.Error, interruption.Token);
+var configuration = new ConfigurationManager();
+configuration.AddEnvironmentVariables();
+return await AuditCommand.RunAsync(args, configuration.AddSecretFiles(), Console.Out, Console.Error, interruption.Token);

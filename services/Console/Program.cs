@@ -7,6 +7,7 @@ using Huzhu.Web.Operations;
 using Huzhu.Web.SignIn;
 
 var builder = WebApplication.CreateBuilder(args);
+builder.Configuration.AddSecretFiles();
 // Beside a build, the files of wwwroot stay where they are; a published service has its own.
 builder.WebHost.UseStaticWebAssets();
 builder.AddHuzhuTelemetry("console").AddHuzhuLimits();

@@ -62,7 +62,7 @@ public sealed partial class Erasure(IDocumentStore store, PersonalDataVault vaul
     private const string DefaultBasis = "request-of-the-person";
 
     public static void Map(IEndpointRouteBuilder app) => app.MapDelete("/v1/people/{id:guid}", HandleAsync)
-        .AllowAnonymous()
+        .AllowAnonymous().KnownByLink()
         .WithTags("People").WithSummary("Erase a person's data for good")
         .Produces<ErasureAnswer>()
         .ProducesProblem(401).ProducesProblem(403).ProducesProblem(404).ProducesProblem(409).ProducesProblem(422);

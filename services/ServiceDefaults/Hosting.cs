@@ -30,6 +30,7 @@ public static class Hosting
     public static WebApplicationBuilder CreateHuzhuBuilder(string[] args, string service)
     {
         var builder = WebApplication.CreateBuilder(args);
+        builder.Configuration.AddSecretFiles();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(25));
         builder.Services.ConfigureHttpJsonOptions(options =>
@@ -59,6 +60,7 @@ public static class Hosting
     /// <summary>The pipeline every service has. Call before mapping the features.</summary>
     public static WebApplication UseHuzhuDefaults(this WebApplication app)
     {
+        app.UseTrustedProxies();
         app.Use((context, next) =>
         {
             // At the last moment: an answer to an exception begins with no headers at all.
@@ -78,6 +80,7 @@ public static class Hosting
         });
         app.UseHuzhuProblems();
         app.UseAuthentication();
+        app.UseCallers();
         app.UseRateLimiter();
         app.UseAuthorization();
         app.MapHealthChecks(LivePath, new HealthCheckOptions { Predicate = _ => false }).AllowAnonymous().DisableRateLimiting();

@@ -1,5 +1,3 @@
-using System.Net.Security;
-using System.Security.Authentication;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using MassTransit;
@@ -65,7 +63,7 @@ public static partial class Messaging
             });
             bus.UsingRabbitMq((context, rabbit) =>
             {
-                rabbit.Host(broker, host =>
+                rabbit.Host(BrokerTls.WithoutFiles(broker), host =>
                 {
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
@@ -92,25 +90,30 @@ public static partial class Messaging
 
     /// <summary>
     /// The broker's address; or, with commas between them, those of the nodes of a cluster, which are tried one after the
-    /// other. User, password and virtual host are the first one's, and with TLS all show a certificate for its host.
+    /// other. They are the same but for host and port: user, password and virtual host are the first one's, and with TLS all
+    /// show a certificate for its host. For the files of their queries see <see cref="BrokerTls"/>.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is missing or not an AMQP address.</exception>
+    /// <exception cref="InvalidOperationException">It is missing or not an AMQP address, or a file cannot be used.</exception>
     public static IReadOnlyList<Uri> BrokerNodes(IConfiguration configuration)
     {
         // A comma may be a part of a password; one before a scheme is none.
         var nodes = BetweenNodes().Split(configuration.GetConnectionString("Broker") ?? "").Select(Node).ToList();
-        return nodes.TrueForAll(node => node.Scheme == nodes[0].Scheme) ? nodes : throw Malformed();
+        if (!nodes.TrueForAll(node => node.Scheme == nodes[0].Scheme && node.Query == nodes[0].Query))
+            throw Malformed();
+        BrokerTls.Check(nodes[0], "ConnectionStrings:Broker");
+        return nodes;
 
         static Uri Node(string text) => Uri.TryCreate(text.Trim(), UriKind.Absolute, out var uri) && uri is { Scheme: "amqp" or "amqps", Host.Length: > 0 } ? uri : throw Malformed();
         static InvalidOperationException Malformed() => new(
-            "ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost, or several of one scheme with commas between them.");
+            "ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost, or several with commas between them that differ in host and port alone.");
     }
 
     /// <summary>A connection of the client's own, beside the bus, to whichever node takes it.</summary>
     public static Task<IConnection> ConnectAsync(this ConnectionFactory factory, IConfiguration configuration, CancellationToken cancellation)
     {
         var nodes = BrokerNodes(configuration);
-        factory.Uri = nodes[0];
+        factory.Uri = BrokerTls.WithoutFiles(nodes[0]);
+        factory.UseTlsFor(nodes[0]);
         return nodes.Count == 1
             ? factory.CreateConnectionAsync(cancellation)
             : factory.CreateConnectionAsync(nodes.Select(node => new AmqpTcpEndpoint(node.Host, node.Port, factory.Ssl)), cancellation);
@@ -118,22 +121,6 @@ public static partial class Messaging
 
     [GeneratedRegex(@",(?=\s*amqps?://)")]
     private static partial Regex BetweenNodes();
-
-    /// <summary>
-    /// TLS where the address says <c>amqps</c>, which the library takes and speaks in clear; and only with whom the system
-    /// trusts, since it would accept any certificate by itself.
-    /// </summary>
-    public static void UseTlsFor(this IRabbitMqHostConfigurator host, Uri broker)
-    {
-        if (broker.Scheme != "amqps")
-            return;
-        host.UseSsl(ssl =>
-        {
-            ssl.Protocol = SslProtocols.None;
-            ssl.ServerName = broker.Host;
-            ssl.EnforcePolicyErrors(SslPolicyErrors.RemoteCertificateChainErrors | SslPolicyErrors.RemoteCertificateNameMismatch | SslPolicyErrors.RemoteCertificateNotAvailable);
-        });
-    }
 
     /// <summary>Whether the failure is a server's that is away or overloaded, so that the same message may succeed later.</summary>
     public static bool IsServerAway(Exception exception) => exception switch

@@ -73,7 +73,7 @@ public static class Security
     {
         var configuration = builder.Configuration;
         var requestsPerSecond = configuration.GetValue("Limits:RequestsPerSecond", 200);
-        builder.Services.AddRateLimiter(options =>
+        builder.Services.AddCallers(configuration).AddRateLimiter(options =>
         {
             options.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
             options.OnRejected = (context, _) =>
@@ -84,7 +84,7 @@ public static class Security
             options.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => context.User.IsInRole(Roles.Service)
                 // One service asks on behalf of everybody, and limits itself by the messages that it takes at once.
                 ? RateLimitPartition.GetNoLimiter(Roles.Service)
-                : RateLimitPartition.GetTokenBucketLimiter(ClientOf(context), _ => new TokenBucketRateLimiterOptions
+                : RateLimitPartition.GetTokenBucketLimiter(Callers.Of(context), _ => new TokenBucketRateLimiterOptions
                 {
                     TokenLimit = requestsPerSecond * 2,
                     TokensPerPeriod = Math.Max(1, requestsPerSecond / 10),
@@ -143,7 +143,4 @@ public static class Security
             SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key), SecurityAlgorithms.HmacSha256),
         });
     }
-
-    private static string ClientOf(HttpContext context) =>
-        context.User.FindFirstValue("sub") ?? context.Connection.RemoteIpAddress?.ToString() ?? "unknown";
 }

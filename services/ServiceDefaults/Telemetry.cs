@@ -43,7 +43,9 @@ public static class Telemetry
                 .AddSource("Huzhu.*", "MassTransit")
                 .AddAspNetCoreInstrumentation(options => options.Filter = context =>
                     !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
-                .AddHttpClientInstrumentation());
+                // The host tells where a call goes; a path may be somebody's key: of a webhook, of a bot.
+                .AddHttpClientInstrumentation(options => options.EnrichWithHttpRequestMessage = (activity, request) =>
+                    activity.SetTag("url.full", request.RequestUri?.GetLeftPart(UriPartial.Authority))));
         if (exports)
         {
             // A span for each statement is costly, and nothing hangs on it.

@@ -15,10 +15,10 @@ public class HuzhuFixture : IAsyncLifetime
 
     public LocalDeployment Huzhu { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync() =>
+    public virtual async ValueTask InitializeAsync() =>
         Huzhu = await LocalDeployment.StartAsync(new LocalDeploymentOptions { Kind = "system-test", Replicas = Replicas, Console = Console, Environment = Environment });
 
-    public async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
+    public virtual async ValueTask DisposeAsync() => await Huzhu.DisposeAsync();
 }
 
 /// <summary>One running Huzhu for tests of single needs and single calls, each with its own place on the map.</summary>

@@ -8,6 +8,9 @@ using System.Text;
 
 namespace Huzhu.Local.Infrastructure;
 
+/// <summary>What a broker shows, and whose certificates it asks for; PEM files.</summary>
+public sealed record BrokerCertificates(string AuthorityFile, string CertificateFile, string KeyFile);
+
 /// <summary>Where a node of a cluster runs when it is not on loopback beside the others.</summary>
 /// <param name="Enter">The command that what follows it is run by there.</param>
 /// <param name="Address">Where clients of this machine reach it.</param>
@@ -53,6 +56,8 @@ public sealed class RabbitMqServer : IAsyncDisposable
     public string Address { get; }
     public int AmqpPort { get; }
     public int ManagementPort { get; }
+    /// <summary>Null where it speaks in clear only.</summary>
+    public int? TlsPort { get; private init; }
 
     /// <summary>Base address of the management API, with the user and password in it.</summary>
     public string ManagementUri => $"http://{UserName}:{_password}@{Address}:{ManagementPort}/";
@@ -61,6 +66,9 @@ public sealed class RabbitMqServer : IAsyncDisposable
     public HttpClient Management => _management;
 
     public string AmqpUri(string virtualHost = DefaultVirtualHost) => $"amqp://{UserName}:{_password}@{Address}:{AmqpPort}/{virtualHost}";
+
+    /// <summary>With TLS; whoever shows no certificate of the authority is refused.</summary>
+    public string AmqpsUri(string virtualHost = DefaultVirtualHost) => $"amqps://{UserName}:{_password}@localhost:{TlsPort}/{virtualHost}";
 
     public static Task<RabbitMqServer> StartAsync(Installation installation, RunFolder run, CancellationToken cancellation) =>
         installation switch
@@ -110,11 +118,16 @@ public sealed class RabbitMqServer : IAsyncDisposable
         _management.Dispose();
     }
 
-    static async Task<RabbitMqServer> StartNativeAsync(string bin, RunFolder run, CancellationToken cancellation)
+    /// <summary>A broker beside the run's own that speaks TLS too, and only with whom it knows by a certificate.</summary>
+    public static Task<RabbitMqServer> StartMutualAsync(Installation.Native installation, RunFolder run, BrokerCertificates certificates, CancellationToken cancellation) =>
+        StartNativeAsync(installation.Folder, run, cancellation, certificates);
+
+    static async Task<RabbitMqServer> StartNativeAsync(string bin, RunFolder run, CancellationToken cancellation, BrokerCertificates? certificates = null)
     {
         var password = Secrets.Password();
-        var folder = await run.FolderForAsync("rabbitmq", user: null, cancellation);
-        var log = Path.Combine(run.LogsFolder, "rabbitmq.log");
+        var name = certificates is null ? "rabbitmq" : "rabbitmq-tls";
+        var folder = await run.FolderForAsync(name, user: null, cancellation);
+        var log = Path.Combine(run.LogsFolder, $"{name}.log");
         var portMapperProgram = FindPortMapper();
 
         // Nodes and tools with the same cookie may run anything on each other; Erlang insists on mode 400.
@@ -124,7 +137,16 @@ public sealed class RabbitMqServer : IAsyncDisposable
         for (var attempt = 1; ; attempt++)
         {
             var (amqp, management, distribution, mapper) = (FreePorts.Next(), FreePorts.Next(), FreePorts.Next(), FreePorts.Next());
-            PrivateFiles.Write(Path.Combine(folder, "rabbitmq.conf"), Configuration(password, amqp, management));
+            int? tls = certificates is null ? null : FreePorts.Next();
+            PrivateFiles.Write(Path.Combine(folder, "rabbitmq.conf"), Configuration(password, amqp, management) + (certificates is null ? "" : $"""
+                listeners.ssl.1 = 127.0.0.1:{tls}
+                ssl_options.cacertfile = {certificates.AuthorityFile}
+                ssl_options.certfile = {certificates.CertificateFile}
+                ssl_options.keyfile = {certificates.KeyFile}
+                ssl_options.verify = verify_peer
+                ssl_options.fail_if_no_peer_cert = true
+
+                """));
 
             // Without a mapper the node would start epmd as a daemon, which outlives it and belongs to nobody.
             var mapperEnvironment = new Dictionary<string, string?>
@@ -142,7 +164,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
                 NodeEnvironment(folder, $"huzhu-{run.Id}@localhost", distribution, mapperEnvironment),
                 log,
                 WorkingFolder: folder));
-            var server = new RabbitMqServer(run, amqp, management, password, process, portMapper, null);
+            var server = new RabbitMqServer(run, amqp, management, password, process, portMapper, null) { TlsPort = tls };
             if (await server.WaitUntilReadyAsync(cancellation)) return server;
 
             var tail = process.LogTail();

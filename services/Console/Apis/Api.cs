@@ -78,12 +78,18 @@ public abstract class Api(HttpClient http)
     private sealed record Body(string? Code, string? Detail, Dictionary<string, string[]>? Errors);
 }
 
-/// <summary>Puts the user's own token on every call, unless the call goes by the key of a link.</summary>
+/// <summary>
+/// Puts the user's own token on every call, unless the call goes by the key of a link: then the service is told whose
+/// address it comes from, so that its limits are not for all people with a link together.
+/// </summary>
 public sealed class UserTokenHandler(IHttpContextAccessor accessor) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (accessor.HttpContext is { User.Identity.IsAuthenticated: true } http && !(request.Options.TryGetValue(Api.WithoutToken, out var without) && without)
+        var byKey = request.Options.TryGetValue(Api.WithoutToken, out var without) && without;
+        if (byKey && accessor.HttpContext?.Connection.RemoteIpAddress is { } address)
+            request.Headers.TryAddWithoutValidation("X-Forwarded-For", address.ToString());
+        if (!byKey && accessor.HttpContext is { User.Identity.IsAuthenticated: true } http
             && await http.GetTokenAsync(SignIn.UserSignIn.AccessToken) is { } token)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return await base.SendAsync(request, cancellationToken);

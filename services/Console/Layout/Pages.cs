@@ -32,6 +32,7 @@ public static class Pages
 
     public static void UsePages(this WebApplication app)
     {
+        app.UseTrustedProxies();
         var address = app.Services.GetRequiredService<PublicAddress>();
         app.Use((context, next) =>
         {

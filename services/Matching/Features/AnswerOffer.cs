@@ -145,7 +145,7 @@ public static class AnswerOffer
     public static void MapAnswers(this IEndpointRouteBuilder app)
     {
         // The desk decides who may answer: a token is not the only way.
-        var offers = app.MapGroup("/v1/offers/{id}").WithTags("Offers").AllowAnonymous().ProducesProblem(401).ProducesProblem(403).ProducesProblem(404);
+        var offers = app.MapGroup("/v1/offers/{id}").WithTags("Offers").AllowAnonymous().KnownByLink().ProducesProblem(401).ProducesProblem(403).ProducesProblem(404);
         offers.MapGet("/", (OfferId id, string? key, HttpContext http, OfferDesk desk, CancellationToken cancellation) => desk.ShowAsync(id, http, key, cancellation))
             .WithSummary("What is asked, for whoever may answer; once accepted, the key of the visit.").Produces<OfferedView>();
         offers.MapPost("/accept", (OfferId id, string? key, OfferAnswer? body, HttpContext http, OfferDesk desk, CancellationToken cancellation) =>

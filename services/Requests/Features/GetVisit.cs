@@ -11,7 +11,7 @@ public static class GetVisit
 {
     public static void Map(IEndpointRouteBuilder app) => app.MapGet("/v1/requests/{id}/visit", HandleAsync)
         // A service or an operator with a token; or the responder itself, by the key that Matching gives it while it has the need in hand.
-        .AllowAnonymous()
+        .AllowAnonymous().KnownByLink()
         .WithSummary("What the responder that accepted must know")
         .Produces<VisitAnswer>()
         .ProducesProblem(403).ProducesProblem(404).ProducesProblem(409).ProducesProblem(410);

@@ -40,9 +40,9 @@ public static class OwnRequest
     public static void Map(IEndpointRouteBuilder app)
     {
         // The key decides who may: nobody who needs help needs an account.
-        app.MapGet("/v1/requests/{id}/own", ShowAsync).AllowAnonymous()
+        app.MapGet("/v1/requests/{id}/own", ShowAsync).AllowAnonymous().KnownByLink()
             .WithSummary("Where a request stands, by its own link").Produces<OwnAnswer>().ProducesProblem(403).ProducesProblem(410);
-        app.MapPost("/v1/requests/{id}/own", SayAsync).AllowAnonymous()
+        app.MapPost("/v1/requests/{id}/own", SayAsync).AllowAnonymous().KnownByLink()
             .WithSummary("What the person says, by the request's own link").Produces<OwnAnswer>().ProducesProblem(403).ProducesProblem(409).ProducesProblem(410).ProducesProblem(422);
     }
 

@@ -4,10 +4,12 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Huzhu.Local.Infrastructure;
 using Huzhu.ServiceDefaults;
 using Huzhu.TestKit;
 using Huzhu.Tests.Integration.Groups;
 using MassTransit;
+using Microsoft.Extensions.Configuration;
 using Npgsql;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
@@ -71,6 +73,56 @@ public sealed class EncryptedConnectionsTests(Servers servers)
         Assert.Equal((0, 0), (postgres.Handshakes, rabbit.Handshakes));
     }
 
+    /// <summary>Both sides show a certificate, to a RabbitMQ that asks for one; the bus and the connections beside it.</summary>
+    [Fact]
+    public async Task a_broker_that_asks_for_a_certificate_takes_who_has_one_and_nobody_else()
+    {
+        var installation = (await Provisioning.FindOrInstallAsync(Repository.Find(), Narrator.Silent, TestContext.Current.CancellationToken)).RabbitMq as Installation.Native;
+        Assert.SkipWhen(installation is null, "A broker in a container has no files of ours.");
+        using var authority = new Authority();
+        using var stranger = new Authority();
+        var run = (await servers.InfrastructureAsync()).Run;
+        await using var broker = await RabbitMqServer.StartMutualAsync(installation!, run, new BrokerCertificates(authority.File, authority.CertificateFile, authority.KeyFile), TestContext.Current.CancellationToken);
+
+        await RefusedAsync($"?cacertfile={authority.File}");
+        await RefusedAsync($"?cacertfile={authority.File}&certfile={stranger.CertificateFile}&keyfile={stranger.KeyFile}");
+        // And the other way round: a broker that is not who it should be.
+        await RefusedAsync($"?certfile={authority.CertificateFile}&keyfile={authority.KeyFile}");
+        await RefusedAsync($"?cacertfile={stranger.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}");
+        await RefusedAsync($"?cacertfile={authority.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}", host: "127.0.0.1");
+
+        // Of two nodes, one that is away: the other shows and is shown the same.
+        var files = $"?cacertfile={authority.File}&certfile={authority.CertificateFile}&keyfile={authority.KeyFile}";
+        var away = new UriBuilder(broker.AmqpsUri()) { Port = FreePorts.Next() }.Uri.AbsoluteUri;
+        var address = $"{away}{files},{broker.AmqpsUri()}{files}";
+        foreach (var node in new[] { broker.AmqpsUri() + files, address })
+            await using (var beside = await ConnectAsync(node))
+                Assert.True(beside.IsOpen);
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("mutual"), address);
+        await service.AppendAsync("told over TLS");
+        await Received.UntilAsync(() => service.Received.Messages.Count == 1, "the message to come", seconds: 60);
+
+        Task RefusedAsync(string query, string host = "localhost") => Assert.ThrowsAsync<BrokerUnreachableException>(() =>
+            ConnectAsync(new UriBuilder(broker.AmqpsUri()) { Host = host }.Uri.AbsoluteUri + query));
+
+        static Task<IConnection> ConnectAsync(string address) => new ConnectionFactory { AutomaticRecoveryEnabled = false }.ConnectAsync(
+            new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Broker", address)]).Build(), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task a_database_that_asks_for_a_certificate_is_shown_the_one_of_the_connection_string()
+    {
+        using var authority = new Authority();
+        var database = await servers.CreateDatabaseAsync("mutual");
+        using var postgres = TlsFront.Of(database, authority, asks: true);
+        await using var without = new NpgsqlConnection(postgres.Secured(database));
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => without.OpenAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, postgres.Handshakes);
+        await using var with = new NpgsqlConnection($"{postgres.Secured(database)};SSL Certificate={authority.CertificateFile};SSL Key={authority.KeyFile}");
+        await with.OpenAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, postgres.Handshakes);
+    }
+
     /// <summary>Signs one certificate, for localhost.</summary>
     private sealed class Authority : IDisposable
     {
@@ -91,9 +143,13 @@ public sealed class EncryptedConnectionsTests(Servers servers)
             server.CertificateExtensions.Add(names.Build());
             using var signed = server.Create(authority, DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddHours(12), RandomNumberGenerator.GetBytes(8));
             Certificate = signed.CopyWithPrivateKey(own);
+            System.IO.File.WriteAllText(CertificateFile, Certificate.ExportCertificatePem());
+            System.IO.File.WriteAllText(KeyFile, own.ExportPkcs8PrivateKeyPem());
         }
 
         public string File => Path.Combine(_folder.FullName, "ca.pem");
+        public string CertificateFile => Path.Combine(_folder.FullName, "cert.pem");
+        public string KeyFile => Path.Combine(_folder.FullName, "key.pem");
         public X509Certificate2 Certificate { get; }
 
         public void Dispose()
@@ -109,19 +165,20 @@ public sealed class EncryptedConnectionsTests(Servers servers)
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
         private readonly Authority _authority;
         private readonly int _target;
-        private readonly bool _isPostgres;
+        private readonly bool _isPostgres, _asks;
         private int _handshakes, _attempts;
 
-        private TlsFront(int target, bool isPostgres, Authority authority)
+        private TlsFront(int target, bool isPostgres, Authority authority, bool asks)
         {
-            (_target, _isPostgres, _authority) = (target, isPostgres, authority);
+            (_target, _isPostgres, _authority, _asks) = (target, isPostgres, authority, asks);
             _listener.Start();
             _ = AcceptAsync();
         }
 
-        public static TlsFront Of(string database, Authority authority) => new(new NpgsqlConnectionStringBuilder(database).Port, isPostgres: true, authority);
+        /// <param name="asks">Whoever shows no certificate is refused.</param>
+        public static TlsFront Of(string database, Authority authority, bool asks = false) => new(new NpgsqlConnectionStringBuilder(database).Port, isPostgres: true, authority, asks);
 
-        public static TlsFront Of(Uri amqp, Authority authority) => new(amqp.Port, isPostgres: false, authority);
+        public static TlsFront Of(Uri amqp, Authority authority) => new(amqp.Port, isPostgres: false, authority, asks: false);
 
         public int Attempts => Volatile.Read(ref _attempts);
         public int Handshakes => Volatile.Read(ref _handshakes);
@@ -160,7 +217,12 @@ public sealed class EncryptedConnectionsTests(Servers servers)
                     await client.GetStream().WriteAsync("S"u8.ToArray());
                 }
                 await using var secured = new SslStream(client.GetStream());
-                await secured.AuthenticateAsServerAsync(_authority.Certificate);
+                await secured.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = _authority.Certificate,
+                    ClientCertificateRequired = _asks,
+                    RemoteCertificateValidationCallback = (_, shown, _, _) => !_asks || shown?.GetRawCertData().SequenceEqual(_authority.Certificate.RawData) == true,
+                });
                 using var server = new TcpClient();
                 await server.ConnectAsync(IPAddress.Loopback, _target);
                 // A client that does not trust us finishes the handshake's first half, and hangs up.

@@ -50,6 +50,102 @@ public sealed class ProblemsTests(Servers servers)
         Assert.All(refused, answer => Assert.NotNull(answer.Headers.RetryAfter));
     }
 
+    [Theory]
+    // A key of one's own is room of one's own, and so is a link that has opened something.
+    [InlineData("/keyed?api_key=first-key", "/keyed?api_key=second-key")]
+    [InlineData("/keyed", "/keyed?api_key=second-key")]
+    [InlineData("/linked?key=wrong-{0}", "/linked?key=second-key")]
+    public async Task a_caller_without_a_token_is_known_by_what_it_proves(string flood, string other)
+    {
+        await using var service = await StartAsync("--Limits:RequestsPerSecond", "5");
+        await AssertAnswersAsync(service, other, 1);
+        using var flooding = Flood.Of(service, number => (string.Format(System.Globalization.CultureInfo.InvariantCulture, flood, number), null));
+        await flooding.RefusedAsync();
+        await AssertAnswersAsync(service, other, 8);
+    }
+
+    /// <summary>Else a new key with every call would be a way without limits.</summary>
+    [Theory]
+    [InlineData("/keyed?api_key={0}", null)]
+    [InlineData("/linked?key={0}", null)]
+    [InlineData("/keyed", "198.51.100.{0}")]
+    public async Task what_a_caller_merely_says_makes_no_room(string path, string? forwardedFor)
+    {
+        await using var service = await StartAsync("--Limits:RequestsPerSecond", "5");
+        using var flooding = Flood.Of(service, number => (Fill(path, number), forwardedFor is null ? null : Fill(forwardedFor, number)));
+        await flooding.RefusedAsync();
+    }
+
+    [Fact]
+    public async Task a_proxy_that_is_trusted_says_where_a_call_comes_from_and_its_client_cannot()
+    {
+        await using var service = await StartAsync("--Limits:RequestsPerSecond", "5", "--Proxies:Networks:0", "127.0.0.0/8");
+        // What the client wrote itself stands before what the proxy added.
+        using var flooding = Flood.Of(service, number => ("/keyed", Fill("198.51.100.{0}, 203.0.113.1", number)));
+        await flooding.RefusedAsync();
+        await AssertAnswersAsync(service, "/keyed", 8, forwardedFor: "203.0.113.2");
+        // One network of IPv6 is one caller.
+        using var another = Flood.Of(service, number => ("/keyed", $"2001:db8::{number:x}"));
+        await another.RefusedAsync();
+        await AssertAnswersAsync(service, "/keyed", 8, forwardedFor: "2001:db8:0:1::1");
+    }
+
+    [Fact]
+    public async Task a_network_of_proxies_that_is_none_is_named()
+    {
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => StartAsync("--Proxies:Networks:0", "everybody"));
+        Assert.Contains("Proxies:Networks:0", refused.Message);
+    }
+
+    private static string Fill(string text, int number) => string.Format(System.Globalization.CultureInfo.InvariantCulture, text, number % 250);
+
+    private static async Task AssertAnswersAsync(SampleService service, string path, int times, string? forwardedFor = null)
+    {
+        using var http = new HttpClient { BaseAddress = service.Address };
+        for (var call = 0; call < times; call++)
+            Assert.Equal(200, await Flood.AskAsync(http, path, forwardedFor));
+    }
+
+    /// <summary>Calls without a pause until it is disposed.</summary>
+    private sealed class Flood : IDisposable
+    {
+        private readonly CancellationTokenSource _enough = new();
+        private readonly HttpClient _http;
+        private int _refused;
+
+        private Flood(SampleService service) => _http = new HttpClient { BaseAddress = service.Address };
+
+        public static Flood Of(SampleService service, Func<int, (string Path, string? ForwardedFor)> call)
+        {
+            var (flood, number) = (new Flood(service), 0);
+            for (var caller = 0; caller < 4; caller++)
+                _ = Task.Run(async () =>
+                {
+                    while (!flood._enough.IsCancellationRequested)
+                    {
+                        var (path, forwardedFor) = call(Interlocked.Increment(ref number));
+                        if (await AskAsync(flood._http, path, forwardedFor) == 429)
+                            Interlocked.Increment(ref flood._refused);
+                    }
+                });
+            return flood;
+        }
+
+        /// <summary>Until the flood has no room left.</summary>
+        public Task RefusedAsync() => Received.UntilAsync(() => Volatile.Read(ref _refused) > 10, "the flood to be refused", seconds: 60);
+
+        public static async Task<int> AskAsync(HttpClient http, string path, string? forwardedFor)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, path);
+            if (forwardedFor is not null)
+                request.Headers.TryAddWithoutValidation("X-Forwarded-For", forwardedFor);
+            using var answer = await http.SendAsync(request);
+            return (int)answer.StatusCode;
+        }
+
+        public void Dispose() => _enough.Cancel();
+    }
+
     [Fact]
     public async Task health_metrics_and_the_description_need_no_token()
     {

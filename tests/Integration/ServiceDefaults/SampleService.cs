@@ -63,8 +63,15 @@ internal sealed class SampleService : IAsyncDisposable
         app.MapPost("/things", (Thing thing) => Microsoft.AspNetCore.Http.Results.Ok(thing)).RequireRoles(Roles.Intake);
         app.MapGet("/refused", () => Huzhu.Deciding.Refusal.Conflict("place-filled", "Somebody was first.").ToProblem()).RequireRoles(Roles.Intake);
         app.MapGet("/broken", string () => throw new InvalidOperationException("secret detail")).RequireRoles(Roles.Intake);
+        app.MapGet("/keyed", () => "open").AllowAnonymous()
+            .KnownBy(http => ValueTask.FromResult(http.Request.Query["api_key"].ToString() is { } key && Keys.Contains(key) ? $"key {Array.IndexOf(Keys, key)}" : null));
+        app.MapGet("/linked", (string? key) => key is not null && Keys.Contains(key) ? Microsoft.AspNetCore.Http.Results.Ok() : Microsoft.AspNetCore.Http.Results.StatusCode(403))
+            .AllowAnonymous().KnownByLink();
         return app;
     }
+
+    /// <summary>What opens the ways that need no token.</summary>
+    public static readonly string[] Keys = ["first-key", "second-key"];
 
     public async Task<Guid> AppendAsync(string what)
     {

@@ -187,6 +187,21 @@ public partial class AgreementTests
         Assert.InRange((replicas + 1) * connection.MaxPoolSize + others, 1, int.Parse(database.Postgresql.Parameters["max_connections"], CultureInfo.InvariantCulture));
     }
 
+    [Theory, MemberData(nameof(EveryService))]
+    public void a_service_speaks_tls_with_the_broker_and_can_speak_nothing_else(string service)
+    {
+        var broker = new Uri(Container(service).Env.Single(variable => variable.Name == "ConnectionStrings__Broker").Value.Replace("$(BROKER_USER):$(BROKER_PASSWORD)@", "", StringComparison.Ordinal));
+        Assert.Equal(("amqps", "broker", 5671), (broker.Scheme, broker.Host, broker.Port));
+        var pod = Manifests.Base.Named<V1Deployment>(service).Spec.Template.Spec;
+        var (mount, secret) = (pod.Containers.Single().VolumeMounts.Single(mount => mount.Name == "broker-ca"), pod.Volumes.Single(volume => volume.Name == "broker-ca").Secret);
+        Assert.Equal($"?cacertfile={mount.MountPath}/{secret.Items.Single().Path}", broker.Query);
+        // Whom it trusts, and not the key of whom it trusts.
+        Assert.Equal((Manifests.Base.Named<Resource<BrokerSpec>>("broker").Spec.Tls!.SecretName, "ca.crt"), (secret.SecretName, secret.Items.Single().Key));
+        var policies = Manifests.Base.OfType<V1NetworkPolicy>().ToDictionary(policy => policy.Name());
+        Assert.DoesNotContain(policies.Values.SelectMany(policy => (policy.Spec.Egress ?? []).SelectMany(rule => rule.Ports ?? []).Concat((policy.Spec.Ingress ?? []).SelectMany(rule => rule.Ports ?? []))), port => port.Port.Value == "5672");
+        Assert.Equal(["5671"], policies["services"].Spec.Egress.SelectMany(rule => rule.Ports).Select(port => port.Port.Value));
+    }
+
     [Fact]
     public async Task the_audit_runs_verbs_that_there_are_with_settings_that_it_reads()
     {
@@ -289,9 +304,21 @@ public partial class AgreementTests
         foreach (var variable in container.Env)
             settings[variable.Name] = variable.Value is null
                 ? variable.ValueFrom.SecretKeyRef.Key.EndsWith("-key", StringComparison.Ordinal) ? Convert.ToBase64String(new byte[32]) : "secret"
-                : Variable().Replace(variable.Value, match => settings[match.Groups[1].Value]);
+                : Variable().Replace(variable.Value, match => settings[match.Groups[1].Value]).Replace("/etc/huzhu/broker/ca.crt", SomeAuthority.Value, StringComparison.Ordinal);
         return settings;
     }
+
+    /// <summary>What is mounted there is read at the start.</summary>
+    private static readonly Lazy<string> SomeAuthority = new(() =>
+    {
+        using var key = System.Security.Cryptography.ECDsa.Create();
+        using var authority = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=some authority", key, System.Security.Cryptography.HashAlgorithmName.SHA256)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        var file = Path.GetTempFileName();
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => File.Delete(file);
+        File.WriteAllText(file, authority.ExportCertificatePem());
+        return file;
+    });
 
     private static async Task<int> RunAuditAsync(params string[] arguments) =>
         await AuditCommand.RunAsync(arguments, new ConfigurationBuilder().Build(), TextWriter.Null, TextWriter.Null, TestContext.Current.CancellationToken);

@@ -44,11 +44,13 @@ sealed record BrokerSpec
     public string Image { get; set; } = "";
     public V1ResourceRequirements? Resources { get; set; }
     public BrokerPersistence? Persistence { get; set; }
+    public BrokerTlsSpec? Tls { get; set; }
     public BrokerConfiguration Rabbitmq { get; set; } = new();
     public V1Affinity? Affinity { get; set; }
 }
 
 sealed record BrokerPersistence { public string Storage { get; set; } = ""; }
+sealed record BrokerTlsSpec { public string SecretName { get; set; } = ""; }
 sealed record BrokerConfiguration { public string AdditionalConfig { get; set; } = ""; }
 
 abstract record InBroker { public NamedReference RabbitmqClusterReference { get; set; } = new(); }

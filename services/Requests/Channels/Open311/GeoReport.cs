@@ -41,7 +41,8 @@ public static class GeoReport
 
     public static void MapOpen311(this IEndpointRouteBuilder app)
     {
-        var resources = app.MapGroup(Prefix).AllowAnonymous().ExcludeFromDescription().AddEndpointFilter(AnswerFailuresAsync);
+        var jurisdictions = app.ServiceProvider.GetRequiredService<Jurisdictions>();
+        var resources = app.MapGroup(Prefix).AllowAnonymous().KnownBy(http => KeyOfAsync(http, jurisdictions)).ExcludeFromDescription().AddEndpointFilter(AnswerFailuresAsync);
         Discovery.Map(resources);
         PostRequest.Map(resources);
         GetRequests.Map(resources);
@@ -60,6 +61,24 @@ public static class GeoReport
     public static string WithoutSuffix(string segment) =>
         segment.EndsWith(".xml", StringComparison.OrdinalIgnoreCase) ? segment[..^4]
         : segment.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? segment[..^5] : segment;
+
+    /// <summary>The name of the key that a call brings, for the limits; null when it brings none of ours.</summary>
+    private static async ValueTask<string?> KeyOfAsync(HttpContext http, Jurisdictions jurisdictions)
+    {
+        IFormCollection? fields = null;
+        try
+        {
+            // Read here, it is kept for whoever handles the call. A body that is not read is received all the same.
+            fields = http.Request.HasFormContentType ? await http.Request.ReadFormAsync(http.RequestAborted) : null;
+        }
+        catch (Exception exception) when (exception is InvalidDataException or IOException)
+        {
+            // Whoever handles the call meets it again, and says so.
+        }
+        var arguments = new Arguments(http.Request.Query, fields);
+        var jurisdiction = arguments["jurisdiction_id"] is { } id ? jurisdictions.Find(id) : jurisdictions.Only;
+        return jurisdiction?.FindKey(arguments["api_key"]) is { } key ? jurisdiction.SourceOf(key) : null;
+    }
 
     /// <summary>Lets a call in: finds its jurisdiction and, where a scope is asked for, a key that has it.</summary>
     /// <returns>Either the call, or the answer that refuses it.</returns>
