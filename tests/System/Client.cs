@@ -9,17 +9,21 @@ using Xunit;
 namespace Huzhu.SystemTests;
 
 /// <summary>Speaks to the four services as their users do: HTTP with a token, and nothing else.</summary>
-public sealed class Client(LocalDeployment huzhu) : IDisposable
+/// <param name="description">Where they are, and with which tokens.</param>
+/// <param name="messages">Where the file channel writes.</param>
+public sealed class Client(LocalDescription description, string messages) : IDisposable
 {
     private readonly HttpClient _http = new();
 
-    public LocalDeployment Huzhu { get; } = huzhu;
+    public Client(LocalDeployment huzhu) : this(huzhu.Description, huzhu.Services.FileChannelFolder)
+    {
+    }
 
     public async Task<(int Status, JsonNode? Body)> SendAsync(HttpMethod method, string service, string path, string? role,
         object? body = null, string? idempotencyKey = null, string? token = null)
     {
-        using var request = new HttpRequestMessage(method, Huzhu.Description.Services[service] + path);
-        token ??= role is null ? null : Huzhu.Description.Tokens[role];
+        using var request = new HttpRequestMessage(method, description.Services[service] + path);
+        token ??= role is null ? null : description.Tokens[role];
         if (token is not null)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (idempotencyKey is not null)
@@ -130,7 +134,7 @@ public sealed class Client(LocalDeployment huzhu) : IDisposable
 
     public async Task<List<T>> QueryAsync<T>(string service, string sql, params object[] arguments)
     {
-        await using var connection = new NpgsqlConnection(Huzhu.Description.Databases[service]);
+        await using var connection = new NpgsqlConnection(description.Databases[service]);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         foreach (var argument in arguments)
@@ -144,7 +148,7 @@ public sealed class Client(LocalDeployment huzhu) : IDisposable
 
     /// <summary>Messages that the file channel wrote for an address, as CloudEvents.</summary>
     public List<JsonNode> FileMessages() =>
-        [.. Directory.EnumerateFiles(Huzhu.Services.FileChannelFolder, "*.jsonl", SearchOption.AllDirectories)
+        [.. Directory.EnumerateFiles(messages, "*.jsonl", SearchOption.AllDirectories)
             .SelectMany(File.ReadAllLines).Select(line => JsonNode.Parse(line)!)];
 
     public void Dispose() => _http.Dispose();
