@@ -39,6 +39,7 @@ public static class Setup
         services.AddSingleton<BacklogTrial>();
         services.AddHostedService<SafetyNet>();
         services.AddHostedService<PriceSetting>();
+        services.AddHostedService<StandingMetrics>();
         services.AddTimer<OfferExpiryTimer>();
         services.AddTimer<EscalationTimer>();
         services.AddLogSubscription<BacklogSubscription>();

@@ -13,7 +13,8 @@ namespace Huzhu.Notifications;
 /// A notification as it was read: its state, the version that the next append builds on, and what is decided and goes
 /// into the log with that append.
 /// </summary>
-public sealed record Current(Notification State, long Version, IReadOnlyList<NotificationEvent> Decided);
+/// <param name="Began">Where its trace began; null when nothing is in the log yet.</param>
+public sealed record Current(Notification State, long Version, IReadOnlyList<NotificationEvent> Decided, string? Began = null);
 
 /// <summary>Reads and appends notifications' streams. A conflict is settled by reading again and deciding again.</summary>
 /// <param name="commit">For what people are told.</param>
@@ -55,7 +56,7 @@ public sealed class NotificationLog(IDocumentStore store, GroupCommit commit, [F
     {
         await using var session = store.QuerySession();
         var stored = await session.Events.FetchStreamAsync(id.Value, token: cancellation);
-        return new Current(Notification.Fold(Notification.Initial, stored.Select(entry => (NotificationEvent)entry.Data)), stored.Count, []);
+        return new Current(Notification.Fold(Notification.Initial, stored.Select(entry => (NotificationEvent)entry.Data)), stored.Count, [], stored.FirstOrDefault()?.TraceParent());
     }
 
     /// <summary>

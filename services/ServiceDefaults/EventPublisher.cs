@@ -70,7 +70,7 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
     private async Task PublishAsync(IEvent stored, object message, int index, CancellationToken cancellation)
     {
         var messageId = index == 0 ? stored.Id : DeterministicId.Of(stored.Id, index.ToString());
-        using var activity = Activities.StartActivity($"relay {message.GetType().Name}", ActivityKind.Internal, TraceParentOf(stored));
+        using var activity = Activities.StartActivity($"relay {message.GetType().Name}", ActivityKind.Internal, Cause.ContextOf(stored.TraceParent()), links: LinksOf(stored));
         activity?.SetTag("huzhu.event.id", stored.Id);
         await _retry.ExecuteAsync(async (state, token) =>
         {
@@ -86,9 +86,6 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
         Lag.Record(Math.Max(0, (time.GetUtcNow() - stored.Timestamp).TotalSeconds));
     }
 
-    private static ActivityContext TraceParentOf(IEvent stored) =>
-        stored.Headers?.TryGetValue(Cause.TraceParentHeader, out var value) == true
-        && ActivityContext.TryParse(value?.ToString(), null, isRemote: true, out var parent)
-            ? parent
-            : default;
+    private static ActivityLink[] LinksOf(IEvent stored) =>
+        Cause.ContextOf(stored.Headers?.GetValueOrDefault(Cause.TraceLinkHeader)?.ToString()) is var context && context != default ? [new ActivityLink(context)] : [];
 }

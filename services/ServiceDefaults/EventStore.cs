@@ -70,6 +70,7 @@ public static class EventStore
             marten.ApplyAllDatabaseChangesOnStartup();
         builder.Services.AddSingleton(new Told([.. eventTypes.Except(untold ?? [])], publish));
         builder.Services.AddLogSubscription<EventPublisher>();
+        builder.Services.AddHostedService<RelayWatch>();
         return builder;
     }
 
@@ -105,13 +106,22 @@ public static class EventStore
     public static StreamAction CausedBy(this StreamAction action, Cause cause)
     {
         foreach (var stored in action.Events)
-        {
-            stored.CausationId ??= cause.CausationId;
-            if (cause.TraceParent is not null)
-                stored.SetHeader(Cause.TraceParentHeader, cause.TraceParent);
-        }
+            stored.Mark(cause);
         return action;
     }
+
+    /// <summary>See <see cref="CausedBy"/>.</summary>
+    public static void Mark(this IEvent stored, Cause cause)
+    {
+        stored.CausationId ??= cause.CausationId;
+        if (cause.TraceParent is not null)
+            stored.SetHeader(Cause.TraceParentHeader, cause.TraceParent);
+        if (cause.TraceLink is not null)
+            stored.SetHeader(Cause.TraceLinkHeader, cause.TraceLink);
+    }
+
+    /// <summary>Where in a trace the event is, in the form of W3C's traceparent; null when it was stored without.</summary>
+    public static string? TraceParent(this IEvent stored) => stored.Headers?.GetValueOrDefault(Cause.TraceParentHeader)?.ToString();
 
     internal static bool AppliesSchema(IConfiguration configuration, IHostEnvironment environment) =>
         configuration.GetValue("EventStore:ApplySchema", !environment.IsProduction());
@@ -188,10 +198,27 @@ public static class EventStore
 }
 
 /// <summary>What made an event happen: the trace, and the id of the message or request behind it.</summary>
-public readonly record struct Cause(string? TraceParent, string? CausationId)
+/// <param name="TraceLink">Another trace that had a part in it, in the form of W3C's traceparent.</param>
+public readonly record struct Cause(string? TraceParent, string? CausationId, string? TraceLink = null)
 {
     public const string TraceParentHeader = "traceparent";
+    public const string TraceLinkHeader = "tracelink";
 
     /// <summary>The cause of what runs now; <paramref name="causationId"/> is the message's id where a message is behind it.</summary>
     public static Cause Current(string? causationId = null) => new(Activity.Current?.Id, causationId ?? Activity.Current?.TraceId.ToString());
+
+    /// <summary>
+    /// The same cause for an event of something that has a trace of its own, which a need has from the call to the thanks:
+    /// the event goes into that trace, and links to the one that caused it where that is another (a call of a coordinator,
+    /// a group that registers).
+    /// </summary>
+    /// <param name="began">Where that trace began, in the form of W3C's traceparent; null when there is none.</param>
+    public Cause Within(string? began) =>
+        began is null || TraceParent is not null && TraceIdOf(TraceParent).SequenceEqual(TraceIdOf(began)) ? this
+        : this with { TraceParent = began, TraceLink = TraceParent };
+
+    public static ActivityContext ContextOf(string? traceParent) =>
+        ActivityContext.TryParse(traceParent, null, isRemote: true, out var context) ? context : default;
+
+    private static ReadOnlySpan<char> TraceIdOf(ReadOnlySpan<char> traceParent) => traceParent is { Length: >= 35 } ? traceParent[3..35] : traceParent;
 }

@@ -89,7 +89,7 @@ public static class Hosting
     }
 
     /// <summary>
-    /// Runs the service; with <c>--migrate</c> only applies the database schema and ends, with <c>--rewrap-keys</c> only
+    /// Runs the service; with <c>--migrate</c> only applies the database schema and ends, with <c>--rewrap-keys --by SUBJECT</c> only
     /// wraps people's data keys with the current master key. A service that does not apply the schema at its start looks
     /// first whether it is there.
     /// </summary>
@@ -104,7 +104,7 @@ public static class Hosting
         if (!EventStore.AppliesSchema(app.Configuration, app.Environment))
             await EventStore.CheckSchemaAsync(store, app.Logger, app.Lifetime.ApplicationStopping);
         if (args.Contains("--rewrap-keys"))
-            await MasterKeys.RewrapAsync(app.Services, Console.Out, app.Lifetime.ApplicationStopping);
+            await MasterKeys.RewrapAsync(app.Services, args.SkipWhile(arg => arg != "--by").ElementAtOrDefault(1), Console.Out, app.Lifetime.ApplicationStopping);
         else
             await app.RunAsync();
     }

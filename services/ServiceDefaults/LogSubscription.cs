@@ -40,7 +40,7 @@ internal sealed class LogSubscriptionRunner(
     IHostApplicationLifetime lifetime, ILogger<LogSubscriptionRunner> logger) : BackgroundService
 {
     /// <summary>Where each subscription is; the table and its names are Marten's, whose daemon once did this.</summary>
-    private const string Places = EventStore.Schema + ".mt_event_progression";
+    internal const string Places = EventStore.Schema + ".mt_event_progression";
 
     /// <summary>How often another replica tries for the lock.</summary>
     private static readonly TimeSpan StandBy = TimeSpan.FromSeconds(1);
@@ -153,7 +153,7 @@ internal sealed class LogSubscriptionRunner(
     }
 
     /// <summary>The name under which the place of a subscription is written down.</summary>
-    private static string PlaceOf(string name) => $"{name}:All";
+    internal static string PlaceOf(string name) => $"{name}:All";
 
     private async Task WritePlaceAsync(NpgsqlConnection session, long number, CancellationToken cancellation)
     {

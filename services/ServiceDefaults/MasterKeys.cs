@@ -12,6 +12,7 @@ namespace Huzhu.ServiceDefaults;
 public static class MasterKeys
 {
     private const int BatchSize = 500;
+    private const int LongestName = 200;
 
     /// <summary>The vault, and the look at its keys when the service starts.</summary>
     public static IServiceCollection AddVault(this IServiceCollection services) =>
@@ -21,11 +22,14 @@ public static class MasterKeys
     /// Wraps every data key with the current master key, beside running services, and writes down that it was done. May be
     /// broken off at any moment and run again.
     /// </summary>
-    /// <exception cref="InvalidOperationException">The service keeps no personal data, or a data key is not wrapped by the current master key afterwards.</exception>
-    internal static async Task RewrapAsync(IServiceProvider services, TextWriter output, CancellationToken cancellation)
+    /// <param name="by">Who has it run: nobody signs in to a command, so they say it.</param>
+    /// <exception cref="InvalidOperationException">Nobody is named, the service keeps no personal data, or a data key is not wrapped by the current master key afterwards.</exception>
+    internal static async Task RewrapAsync(IServiceProvider services, string? by, TextWriter output, CancellationToken cancellation)
     {
         var vault = services.GetService<PersonalDataVault>()
             ?? throw new InvalidOperationException("This service keeps no personal data, and so no keys. Those that do are Requests, Groups and Notifications.");
+        if (by is not { Length: > 0 and <= LongestName } || by.Any(char.IsControl))
+            throw new InvalidOperationException("Who has the keys wrapped anew is written into the log: give --by and the subject of your account.");
         long rewrapped = 0;
         for (Guid? last = Guid.Empty; last is { } after;)
         {
@@ -43,7 +47,7 @@ public static class MasterKeys
         await Conflict.RetryAsync(async () =>
         {
             await using var session = services.GetRequiredService<IDocumentStore>().LightweightSession();
-            session.Events.Append(People.KeysStream, new DataKeysRewrapped(current, rewrapped, services.GetRequiredService<TimeProvider>().GetUtcNow()))
+            session.Events.Append(People.KeysStream, new DataKeysRewrapped(current, rewrapped, services.GetRequiredService<TimeProvider>().GetUtcNow(), by))
                 .CausedBy(Cause.Current());
             await session.SaveChangesAsync(cancellation);
             return true;

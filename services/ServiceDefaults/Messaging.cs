@@ -1,11 +1,13 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using MassTransit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
+using RabbitMQ.Client;
 
 namespace Huzhu.ServiceDefaults;
 
@@ -15,7 +17,7 @@ namespace Huzhu.ServiceDefaults;
 /// fails for any other reason gets three more tries, then the message goes to the queue's <c>_error</c> with the reason
 /// in its headers (<c>MT-Fault-Message</c>), and never blocks the next.
 /// </summary>
-public static class Messaging
+public static partial class Messaging
 {
     private const ushort Prefetch = 128;
 
@@ -26,7 +28,8 @@ public static class Messaging
         Action<IBusRegistrationConfigurator> addConsumers,
         Action<IBusRegistrationContext, IRabbitMqBusFactoryConfigurator>? configureBroker = null)
     {
-        var broker = BrokerUri(builder.Configuration);
+        var nodes = BrokerNodes(builder.Configuration);
+        var broker = nodes[0];
         builder.Services.Configure<MassTransitHostOptions>(options =>
         {
             // Requests are taken in while the broker is away; the relay publishes when it is back.
@@ -64,6 +67,12 @@ public static class Messaging
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
                     host.UseTlsFor(broker);
+                    if (nodes.Count > 1)
+                        host.UseCluster(cluster =>
+                        {
+                            foreach (var node in nodes)
+                                cluster.Node(node.Authority);
+                        });
                 });
                 // Set-aside queues take over the arguments of theirs; one that has a single active consumer lets no person look into it.
                 rabbit.SendTopology.ConfigureErrorSettings = queue => queue.SetQueueArgument("x-single-active-consumer", null);
@@ -78,12 +87,34 @@ public static class Messaging
     /// <summary>How the queues of a service are named after its consumers.</summary>
     public static IEndpointNameFormatter EndpointNames(string service) => new KebabCaseEndpointNameFormatter(service, includeNamespace: false);
 
-    /// <summary>The broker's address.</summary>
+    /// <summary>
+    /// The broker's address; or, with commas between them, those of the nodes of a cluster, which are tried one after the
+    /// other. User, password and virtual host are the first one's, and with TLS all show a certificate for its host.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It is missing or not an AMQP address.</exception>
-    public static Uri BrokerUri(IConfiguration configuration) =>
-        Uri.TryCreate(configuration.GetConnectionString("Broker"), UriKind.Absolute, out var uri) && uri.Scheme is "amqp" or "amqps"
-            ? uri
-            : throw new InvalidOperationException("ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost.");
+    public static IReadOnlyList<Uri> BrokerNodes(IConfiguration configuration)
+    {
+        // A comma may be a part of a password; one before a scheme is none.
+        var nodes = BetweenNodes().Split(configuration.GetConnectionString("Broker") ?? "").Select(Node).ToList();
+        return nodes.TrueForAll(node => node.Scheme == nodes[0].Scheme) ? nodes : throw Malformed();
+
+        static Uri Node(string text) => Uri.TryCreate(text.Trim(), UriKind.Absolute, out var uri) && uri is { Scheme: "amqp" or "amqps", Host.Length: > 0 } ? uri : throw Malformed();
+        static InvalidOperationException Malformed() => new(
+            "ConnectionStrings:Broker is missing or not of the form amqp://user:password@host:port/vhost, or several of one scheme with commas between them.");
+    }
+
+    /// <summary>A connection of the client's own, beside the bus, to whichever node takes it.</summary>
+    public static Task<IConnection> ConnectAsync(this ConnectionFactory factory, IConfiguration configuration, CancellationToken cancellation)
+    {
+        var nodes = BrokerNodes(configuration);
+        factory.Uri = nodes[0];
+        return nodes.Count == 1
+            ? factory.CreateConnectionAsync(cancellation)
+            : factory.CreateConnectionAsync(nodes.Select(node => new AmqpTcpEndpoint(node.Host, node.Port, factory.Ssl)), cancellation);
+    }
+
+    [GeneratedRegex(@",(?=\s*amqps?://)")]
+    private static partial Regex BetweenNodes();
 
     /// <summary>
     /// TLS where the address says <c>amqps</c>, which the library takes and speaks in clear; and only with whom the system

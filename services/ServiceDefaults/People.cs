@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Huzhu.Deciding;
 
 namespace Huzhu.ServiceDefaults;
@@ -21,7 +22,9 @@ public sealed record RetentionChanged(IReadOnlyDictionary<string, double> Days, 
 /// <summary>An operator had every person's data key wrapped by this master key; none that this service could open is wrapped by another since.</summary>
 /// <param name="MasterKey">The id of the master key, which says nothing of the key.</param>
 /// <param name="Rewrapped">How many keys this run wrapped anew; one that was broken off before it may have wrapped more.</param>
-public sealed record DataKeysRewrapped(string MasterKey, long Rewrapped, DateTimeOffset At) : PersonEvent(At);
+/// <param name="By">Who had it run, as they said; null in logs of before this was asked.</param>
+public sealed record DataKeysRewrapped(string MasterKey, long Rewrapped, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null) : PersonEvent(At);
 
 /// <summary>One reading of personal data.</summary>
 /// <param name="People">Whose.</param>

@@ -64,6 +64,7 @@ public static class Security
         });
         builder.Services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+        builder.Services.AddSingleton<FrontEndScope>();
         return builder.AddHuzhuLimits();
     }
 
@@ -124,11 +125,13 @@ public static class Security
 
     /// <summary>A development token, for calls between services and for tests. Valid for an hour unless told otherwise.</summary>
     public static string CreateDevelopmentToken(byte[] key, string subject, IEnumerable<string> roles, DateTimeOffset now,
-        IEnumerable<Guid>? responders = null, TimeSpan? lifetime = null)
+        IEnumerable<Guid>? responders = null, TimeSpan? lifetime = null, IEnumerable<string>? sources = null)
     {
         var claims = new Dictionary<string, object> { ["sub"] = subject, ["roles"] = roles.ToArray(), ["jti"] = Guid.NewGuid().ToString("N") };
         if (responders is not null)
             claims["responder"] = responders.Select(id => id.ToString()).ToArray();
+        if (sources is not null)
+            claims["source"] = sources.ToArray();
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = DevelopmentIssuer,

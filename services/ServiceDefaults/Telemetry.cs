@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -17,6 +18,9 @@ namespace Huzhu.ServiceDefaults;
 /// </summary>
 public static class Telemetry
 {
+    /// <summary>Limits of the buckets of our histograms in seconds, but for those that have limits of their own.</summary>
+    public static IReadOnlyList<double> LimitsInSeconds { get; } = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
     public static IHostApplicationBuilder AddHuzhuTelemetry(this IHostApplicationBuilder builder, string service)
     {
         // Whole addresses, and so the keys of links, whatever level is asked for.
@@ -29,9 +33,9 @@ public static class Telemetry
                 .AddHttpClientInstrumentation()
                 .AddRuntimeInstrumentation()
                 .AddMeter("Huzhu.*", "MassTransit", "Npgsql", "Polly")
-                // The library's own limits are made for milliseconds: the first of them after zero is 5.
-                .AddView(instrument => instrument.Unit == "s" && instrument.Meter.Name.StartsWith("Huzhu.", StringComparison.Ordinal)
-                    ? new ExplicitBucketHistogramConfiguration { Boundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] }
+                // The library's own limits are made for milliseconds: the first of them after zero is 5. An instrument may have limits of its own.
+                .AddView(instrument => instrument is Histogram<double> { Unit: "s", Advice: null } && instrument.Meter.Name.StartsWith("Huzhu.", StringComparison.Ordinal)
+                    ? new ExplicitBucketHistogramConfiguration { Boundaries = [.. LimitsInSeconds] }
                     : null)
                 .AddPrometheusExporter())
             // Recorded even when nobody collects them: the trace would break between the log and the broker without.

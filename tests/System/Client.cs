@@ -105,6 +105,7 @@ public sealed class Client(LocalDescription description, string messages) : IDis
     /// <summary>The match once its state is this.</summary>
     public Task<JsonNode> MatchInAsync(string needId, string state) => MatchAsync(needId, match => (string)match["state"]! == state, $"the need to be {state}");
 
+    /// <returns>What has become of the offer.</returns>
     public async Task<string> AnswerAsync(string offerId, string step, object? body = null, string role = "coordinator") =>
         (string)(await PostAsync("matching", $"/v1/offers/{offerId}/{step}", role, body))["state"]!;
 

@@ -41,7 +41,7 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
             return Task.FromResult((found is not null, found));
         });
         Assert.Equal("started", await _huzhu.AnswerAsync(offer, "start"));
-        Assert.Equal("fulfilled", await _huzhu.AnswerAsync(offer, "complete"));
+        Assert.Equal("done", await _huzhu.AnswerAsync(offer, "complete"));
         await _huzhu.RequestInAsync(request, "fulfilled");
         await _huzhu.PostAsync("requests", $"/v1/requests/{request}/confirm", "intake");
         await _huzhu.RequestInAsync(request, "closed");
@@ -54,15 +54,7 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
         var responder = await _huzhu.GetAsync("matching", $"/v1/responders/{group}", "auditor");
         Assert.Equal((2, 0), ((int)responder["free"]!, (int)responder["held"]!));
 
-        // One trace from HTTP through the broker to the notification.
-        var trace = await TraceAsync("requests", request);
-        Assert.Equal(trace, await TraceAsync("matching", need));
-        await Client.EventuallyAsync("the notification to be in the log, with the trace", async () =>
-        {
-            var traces = await _huzhu.QueryAsync<string>("notifications",
-                "select split_part(headers->>'traceparent', '-', 2) from huzhu.mt_events where data::text like '%' || $1 || '%'", offer);
-            return (traces.Contains(trace), null);
-        });
+        await IsOneTraceAsync(request, need, offer);
     }
 
     [Fact]
@@ -95,6 +87,8 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
         var match = await _huzhu.MatchInAsync(need, "offered");
         Assert.Equal(signs, (string)match["offers"]![0]!["responderId"]!);
         Assert.Contains("communication", (await _huzhu.GetAsync("matching", $"/v1/matches/{need}/explanation", "auditor")).ToJsonString());
+        // Whatever it was that moved it.
+        await IsOneTraceAsync(request, need, (string)match["offers"]![0]!["offerId"]!);
     }
 
     [Fact]
@@ -176,9 +170,20 @@ public sealed class LifeOfANeedTests(HuzhuFixture fixture) : IDisposable
         });
     }
 
-    private async Task<string> TraceAsync(string service, string stream) =>
-        (await _huzhu.QueryAsync<string>(service,
-            "select split_part(headers->>'traceparent', '-', 2) from huzhu.mt_events where stream_id = $1 order by version limit 1", Guid.Parse(stream)))[0];
+    /// <summary>From HTTP through the broker to the notification, everything that happened to the need is in the trace of its request.</summary>
+    private async Task IsOneTraceAsync(string request, string need, string offer)
+    {
+        var trace = Assert.Single(await TracesAsync("requests", "stream_id::text = $1", request));
+        Assert.Equal([trace], await TracesAsync("matching", "stream_id::text = $1", need));
+        await Client.EventuallyAsync("the notification to be in the log, with the trace", async () =>
+        {
+            var traces = await TracesAsync("notifications", "data::text like '%' || $1 || '%'", offer);
+            return (traces is [var only] && only == trace, string.Join(", ", traces));
+        });
+    }
+
+    private Task<List<string>> TracesAsync(string service, string of, string value) => _huzhu.QueryAsync<string>(service,
+        $"select distinct coalesce(split_part(headers->>'traceparent', '-', 2), 'none') from huzhu.mt_events where {of}", value);
 
     private static JsonNode? Find(JsonNode? node, string name) => node switch
     {

@@ -33,12 +33,13 @@ public enum WireStep
 /// </summary>
 public sealed class FaultProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Connection, byte> _connections = new();
     private readonly int _target;
-    private readonly Task _accepting;
     private readonly Lock _lock = new();
+    private TcpListener _listener = new(IPAddress.Loopback, 0);
+    private Task _accepting;
+    private int _cuts;
     private (WireStep Step, int Left, TaskCompletionSource Reached)? _trap;
     private TaskCompletionSource _held = Open();
 
@@ -46,18 +47,19 @@ public sealed class FaultProxy : IAsyncDisposable
     {
         _target = targetPort;
         _listener.Start();
-        _accepting = AcceptAsync();
+        Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+        _accepting = AcceptAsync(_listener);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port { get; }
 
     /// <summary>Every piece of data is passed on this much later.</summary>
     public TimeSpan Latency { get; set; }
 
-    /// <summary>What the service sends gets lost; the connection stays.</summary>
+    /// <summary>What the service sends gets lost; the connection stays, and once it has lost something it loses all that follows.</summary>
     public bool LosesRequests { get; set; }
 
-    /// <summary>What the server sends gets lost; the connection stays.</summary>
+    /// <summary>What the server sends gets lost; likewise.</summary>
     public bool LosesAnswers { get; set; }
 
     public int Connections => _connections.Count;
@@ -65,8 +67,23 @@ public sealed class FaultProxy : IAsyncDisposable
     /// <summary>Resets every connection.</summary>
     public void Cut()
     {
+        Interlocked.Increment(ref _cuts);
         foreach (var connection in _connections.Keys)
             connection.Reset();
+    }
+
+    /// <summary>Resets every connection and takes no more, as if the server were away, until <see cref="Mend"/>.</summary>
+    public void TakeAway()
+    {
+        _listener.Stop();
+        Cut();
+    }
+
+    public void Mend()
+    {
+        _listener = new TcpListener(IPAddress.Loopback, Port);
+        _listener.Start();
+        _accepting = AcceptAsync(_listener);
     }
 
     /// <summary>Stands still just before the n-th such step from now on, with everything behind it.</summary>
@@ -108,14 +125,14 @@ public sealed class FaultProxy : IAsyncDisposable
         return open;
     }
 
-    private async Task AcceptAsync()
+    private async Task AcceptAsync(TcpListener listener)
     {
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                var client = await _listener.AcceptTcpClientAsync(_stop.Token);
-                _ = ServeAsync(client);
+                var client = await listener.AcceptTcpClientAsync(_stop.Token);
+                _ = ServeAsync(client, Volatile.Read(ref _cuts));
             }
             catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
             {
@@ -124,7 +141,7 @@ public sealed class FaultProxy : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(TcpClient client)
+    private async Task ServeAsync(TcpClient client, int cuts)
     {
         using var server = new TcpClient();
         using (client)
@@ -135,6 +152,9 @@ public sealed class FaultProxy : IAsyncDisposable
             {
                 await server.ConnectAsync(IPAddress.Loopback, _target, _stop.Token);
                 _connections.TryAdd(connection, 0);
+                // It was cut while it came about.
+                if (cuts != Volatile.Read(ref _cuts))
+                    return;
                 await Task.WhenAny(PumpAsync(client, server, isRequest: true), PumpAsync(server, client, isRequest: false));
             }
             catch (Exception exception) when (exception is SocketException or OperationCanceledException or IOException or ObjectDisposedException)
@@ -154,13 +174,15 @@ public sealed class FaultProxy : IAsyncDisposable
         var (input, output) = (from.GetStream(), to.GetStream());
         var buffer = new byte[64 * 1024];
         var reader = new WireReader(isRequest);
+        var isDeaf = false;
         try
         {
             while (await input.ReadAsync(buffer, _stop.Token) is var count and > 0)
             {
                 if (Latency > TimeSpan.Zero)
                     await Task.Delay(Latency, _stop.Token);
-                if (isRequest ? LosesRequests : LosesAnswers)
+                // What comes after a gap would be understood by nobody.
+                if (isDeaf |= isRequest ? LosesRequests : LosesAnswers)
                     continue;
                 var passed = 0;
                 foreach (var (step, at) in reader.Read(buffer.AsSpan(0, count)))

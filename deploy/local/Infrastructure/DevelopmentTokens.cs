@@ -14,7 +14,8 @@ public static class DevelopmentTokens
 
     /// <param name="base64Key">Base64 of 32 bytes, as in <c>Auth:Development:SigningKey</c>.</param>
     /// <param name="responderIds">Ids of the groups or providers that the subject may answer for, when the token names them.</param>
-    public static string Create(string base64Key, string subject, IEnumerable<string> roles, IEnumerable<string>? responderIds = null)
+    /// <param name="sources">The front ends that the subject acts for, when it acts for these alone.</param>
+    public static string Create(string base64Key, string subject, IEnumerable<string> roles, IEnumerable<string>? responderIds = null, IEnumerable<string>? sources = null)
     {
         var now = DateTimeOffset.UtcNow;
         var claims = new JsonObject
@@ -28,6 +29,7 @@ public static class DevelopmentTokens
             ["jti"] = Guid.NewGuid().ToString("N"),
         };
         if (responderIds is not null) claims["responder"] = Array(responderIds);
+        if (sources is not null) claims["source"] = Array(sources);
 
         var head = Base64Url("""{"alg":"HS256","typ":"JWT"}"""u8.ToArray());
         var body = Base64Url(Encoding.UTF8.GetBytes(claims.ToJsonString()));

@@ -132,6 +132,13 @@ public static partial class Provisioning
         return Tool.Find("strace") ?? throw new MissingRequirementException("strace was not found on PATH after the installation.");
     }
 
+    /// <summary>promtool, which plays cases through alert rules.</summary>
+    public static async Task<string> FindOrInstallPromtoolAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
+    {
+        await InstallAsync(repository, narrator, () => Tool.Find("promtool") is null ? ["prometheus"] : [], "or put promtool on PATH", cancellation);
+        return Tool.Find("promtool") ?? throw new MissingRequirementException("promtool was not found on PATH after the installation.");
+    }
+
     /// <summary>The library that gives a process a clock of its own.</summary>
     public static async Task<string> FindOrInstallFakeTimeAsync(Repository repository, Narrator narrator, CancellationToken cancellation)
     {

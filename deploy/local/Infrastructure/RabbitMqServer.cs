@@ -8,6 +8,12 @@ using System.Text;
 
 namespace Huzhu.Local.Infrastructure;
 
+/// <summary>Where a node of a cluster runs when it is not on loopback beside the others.</summary>
+/// <param name="Enter">The command that what follows it is run by there.</param>
+/// <param name="Address">Where clients of this machine reach it.</param>
+/// <param name="ClusterAddress">Where the other nodes reach it.</param>
+public sealed record NodePlace(IReadOnlyList<string> Enter, string Address, string ClusterAddress);
+
 /// <summary>
 /// A private RabbitMQ node with the management plugin: loopback only, free ports, its own cookie, node name and port
 /// mapper, so that it neither sees nor disturbs a broker of the machine.
@@ -17,6 +23,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
     public const string UserName = "huzhu";
     public const string DefaultVirtualHost = "huzhu";
     const int PortAttempts = 5;
+    const string Loopback = "127.0.0.1";
     static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
 
     readonly string _password;
@@ -27,30 +34,33 @@ public sealed class RabbitMqServer : IAsyncDisposable
     ChildProcess? _process;
 
     RabbitMqServer(
-        RunFolder run, int amqpPort, int managementPort, string password, ChildProcess? process, ChildProcess? portMapper, (ContainerEngine, string)? container)
+        RunFolder run, int amqpPort, int managementPort, string password, ChildProcess? process, ChildProcess? portMapper, (ContainerEngine, string)? container,
+        string address = Loopback)
     {
         _run = run;
+        Address = address;
         AmqpPort = amqpPort;
         ManagementPort = managementPort;
         _password = password;
         _process = process;
         _portMapper = portMapper;
         _container = container;
-        _management = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{managementPort}/"), Timeout = TimeSpan.FromSeconds(15) };
+        _management = new HttpClient { BaseAddress = new Uri($"http://{address}:{managementPort}/"), Timeout = TimeSpan.FromSeconds(15) };
         _management.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
             "Basic", Convert.ToBase64String(Encoding.ASCII.GetBytes($"{UserName}:{password}")));
     }
 
+    public string Address { get; }
     public int AmqpPort { get; }
     public int ManagementPort { get; }
 
     /// <summary>Base address of the management API, with the user and password in it.</summary>
-    public string ManagementUri => $"http://{UserName}:{_password}@127.0.0.1:{ManagementPort}/";
+    public string ManagementUri => $"http://{UserName}:{_password}@{Address}:{ManagementPort}/";
 
     /// <summary>A client of the management API that is already signed in, such as <c>GetAsync("api/queues/huzhu")</c>.</summary>
     public HttpClient Management => _management;
 
-    public string AmqpUri(string virtualHost = DefaultVirtualHost) => $"amqp://{UserName}:{_password}@127.0.0.1:{AmqpPort}/{virtualHost}";
+    public string AmqpUri(string virtualHost = DefaultVirtualHost) => $"amqp://{UserName}:{_password}@{Address}:{AmqpPort}/{virtualHost}";
 
     public static Task<RabbitMqServer> StartAsync(Installation installation, RunFolder run, CancellationToken cancellation) =>
         installation switch
@@ -143,45 +153,54 @@ public sealed class RabbitMqServer : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Nodes of one broker, for tests of what a cluster promises. The port mapper is theirs together; whoever disposes of
-    /// the last one disposes of it.
-    /// </summary>
-    public static async Task<IReadOnlyList<RabbitMqServer>> StartClusterAsync(Installation.Native installation, RunFolder run, int nodes, CancellationToken cancellation)
+    /// <summary>Nodes of one broker, for tests of what a cluster promises.</summary>
+    /// <param name="places">Where each of them runs; on loopback without it.</param>
+    public static async Task<IReadOnlyList<RabbitMqServer>> StartClusterAsync(
+        Installation.Native installation, RunFolder run, int nodes, CancellationToken cancellation, IReadOnlyList<NodePlace>? places = null)
     {
-        var (password, cookie, mapper) = (Secrets.Password(), Secrets.Password(), FreePorts.Next());
-        var mapperEnvironment = new Dictionary<string, string?> { ["ERL_EPMD_PORT"] = mapper.ToString(CultureInfo.InvariantCulture), ["ERL_EPMD_ADDRESS"] = "127.0.0.1" };
-        var portMapper = run.Start(new ChildStart(ServerNames.PortMapper, FindPortMapper(), [], mapperEnvironment, Path.Combine(run.LogsFolder, "rabbitmq-cluster.log")));
-        await WaitForListenerAsync(mapper, portMapper, cancellation);
-        var names = Enumerable.Range(1, nodes).Select(number => $"huzhu-{run.Id}-{number}@localhost").ToList();
+        var (password, cookie) = (Secrets.Password(), Secrets.Password());
+        var names = Enumerable.Range(1, nodes).Select(number => $"huzhu-{run.Id}-{number}@{places?[number - 1].ClusterAddress ?? "localhost"}").ToList();
         var cluster = new List<RabbitMqServer>();
+        var (mapper, portMapper) = (FreePorts.Next(), (ChildProcess?)null);
         foreach (var (index, name) in names.Index())
         {
+            var place = places?[index] ?? new NodePlace([], Loopback, Loopback);
+            var log = Path.Combine(run.LogsFolder, $"rabbitmq-{index + 1}.log");
+            var mapperEnvironment = new Dictionary<string, string?> { ["ERL_EPMD_PORT"] = mapper.ToString(CultureInfo.InvariantCulture), ["ERL_EPMD_ADDRESS"] = place.ClusterAddress };
+            // Nodes of one place have one port mapper, which goes with the first of them.
+            var ownMapper = places is null && index > 0 ? null : run.Start(At(place, new ChildStart(ServerNames.PortMapper, FindPortMapper(), [], mapperEnvironment, log)));
+            portMapper ??= ownMapper;
+            if (places is null)
+                await WaitForListenerAsync(mapper, portMapper!, cancellation);
+
             var folder = await run.FolderForAsync($"rabbitmq-{index + 1}", user: null, cancellation);
             var (amqp, management) = (FreePorts.Next(), FreePorts.Next());
             PrivateFiles.Write(Path.Combine(folder, ".erlang.cookie"), cookie, UnixFileMode.UserRead);
             PrivateFiles.Write(Path.Combine(folder, "enabled_plugins"), "[rabbitmq_management].\n");
             // A node that is cut off is given up after a few seconds, and the lesser part of a broken cluster stands still.
             PrivateFiles.Write(Path.Combine(folder, "advanced.config"), "[{kernel, [{net_ticktime, 8}]}].\n");
-            PrivateFiles.Write(Path.Combine(folder, "rabbitmq.conf"), Configuration(password, amqp, management) + string.Concat(
+            PrivateFiles.Write(Path.Combine(folder, "rabbitmq.conf"), Configuration(password, amqp, management, place.Address) + string.Concat(
                 names.Select((other, number) => $"cluster_formation.classic_config.nodes.{number + 1} = {other}\n")) + """
                 cluster_formation.peer_discovery_backend = classic_config
                 cluster_partition_handling = pause_minority
 
                 """);
-            var process = run.Start(new ChildStart(
-                ServerNames.RabbitMq, Path.Combine(installation.Folder, "rabbitmq-server"), [], NodeEnvironment(folder, name, FreePorts.Next(), mapperEnvironment),
-                Path.Combine(run.LogsFolder, $"rabbitmq-{index + 1}.log"), WorkingFolder: folder));
-            cluster.Add(new RabbitMqServer(run, amqp, management, password, process, index == 0 ? portMapper : null, null));
+            var process = run.Start(At(place, new ChildStart(
+                ServerNames.RabbitMq, Path.Combine(installation.Folder, "rabbitmq-server"), [],
+                NodeEnvironment(folder, name, FreePorts.Next(), mapperEnvironment, place.ClusterAddress, hasLongName: places is not null), log, WorkingFolder: folder)));
+            cluster.Add(new RabbitMqServer(run, amqp, management, password, process, ownMapper, null, place.Address));
             if (!await cluster[^1].WaitUntilReadyAsync(cancellation))
                 throw new DidNotStartException($"{name} did not start. The end of its log:\n{process.LogTail()}");
         }
         return cluster;
     }
 
-    static string Configuration(string password, int amqpPort, int managementPort) => $"""
-        listeners.tcp.1 = 127.0.0.1:{amqpPort}
-        management.tcp.ip = 127.0.0.1
+    static ChildStart At(NodePlace place, ChildStart start) =>
+        place.Enter.Count == 0 ? start : start with { Program = place.Enter[0], Arguments = [.. place.Enter.Skip(1), start.Program, .. start.Arguments] };
+
+    static string Configuration(string password, int amqpPort, int managementPort, string address = Loopback) => $"""
+        listeners.tcp.1 = {address}:{amqpPort}
+        management.tcp.ip = {address}
         management.tcp.port = {managementPort}
         default_user = {UserName}
         default_pass = {password}
@@ -200,7 +219,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
     const int HeartbeatSeconds = 5;
 
     static Dictionary<string, string?> NodeEnvironment(
-        string folder, string node, int distributionPort, Dictionary<string, string?> mapperEnvironment)
+        string folder, string node, int distributionPort, Dictionary<string, string?> mapperEnvironment, string address = Loopback, bool hasLongName = false)
     {
         // Whatever the machine's own broker is configured with must not leak into ours.
         var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>()
@@ -210,7 +229,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         environment["NOTIFY_SOCKET"] = null;
         environment["HOME"] = folder;
         environment["RABBITMQ_NODENAME"] = node;
-        environment["RABBITMQ_USE_LONGNAME"] = "false";
+        environment["RABBITMQ_USE_LONGNAME"] = hasLongName ? "true" : "false";
         environment["RABBITMQ_CONFIG_FILE"] = Path.Combine(folder, "rabbitmq.conf");
         environment["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(folder, "advanced.config");
         environment["RABBITMQ_CONF_ENV_FILE"] = Path.Combine(folder, "no-rabbitmq-env.conf");
@@ -221,7 +240,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         environment["RABBITMQ_LOG_BASE"] = Path.Combine(folder, "log");
         environment["RABBITMQ_LOGS"] = "-";
         environment["RABBITMQ_DIST_PORT"] = distributionPort.ToString(CultureInfo.InvariantCulture);
-        environment["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}";
+        environment["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = $"-kernel inet_dist_use_interface {{{address.Replace('.', ',')}}}";
         // Under systemd the script becomes the node; otherwise it stays as its parent and ends it with a slow tool.
         environment["RUNNING_UNDER_SYSTEMD"] = "true";
         // The node looks for a mapper by starting a second Erlang, which would start the daemon if it found none.
@@ -284,7 +303,7 @@ public sealed class RabbitMqServer : IAsyncDisposable
         try
         {
             using var client = new TcpClient();
-            await client.ConnectAsync("127.0.0.1", AmqpPort, limited.Token);
+            await client.ConnectAsync(Address, AmqpPort, limited.Token);
             var stream = client.GetStream();
             await stream.WriteAsync("AMQP\0\0\u0009\u0001"u8.ToArray(), limited.Token);
             var answer = new byte[7];

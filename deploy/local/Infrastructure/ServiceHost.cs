@@ -59,8 +59,8 @@ public sealed class ServiceHost : IAsyncDisposable
     public Uri BaseAddress(string service) => this[service].BaseAddress;
 
     /// <summary>A token that these services accept.</summary>
-    public string Token(string subject, IEnumerable<string> roles, IEnumerable<string>? responderIds = null) =>
-        DevelopmentTokens.Create(Options.Keys.Signing, subject, roles, responderIds);
+    public string Token(string subject, IEnumerable<string> roles, IEnumerable<string>? responderIds = null, IEnumerable<string>? sources = null) =>
+        DevelopmentTokens.Create(Options.Keys.Signing, subject, roles, responderIds, sources);
 
     /// <summary>Starts all and waits until all are ready. They must have been built.</summary>
     /// <exception cref="DidNotStartException">One was not; the others have been stopped.</exception>

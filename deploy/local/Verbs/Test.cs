@@ -68,9 +68,11 @@ static class Test
             ["HUZHU_LATE_COMMITS"] = "100000",
             ["HUZHU_HISTORIES"] = "1000000",
             ["HUZHU_FIRST_SEED"] = $"{seed}",
+            ["HUZHU_FUZZ"] = "1000000",
+            ["HUZHU_MUTATIONS"] = "1000000",
         };
         var outcomes = new List<Outcome>();
-        foreach (var (suite, tests) in new[] { ("Unit", "SimulationTests."), ("System", "SystemTests.Faults."), ("Integration", "late_commits") })
+        foreach (var (suite, tests) in new[] { ("Unit", "SimulationTests."), ("System", "SystemTests.Faults."), ("Integration", "late_commits"), ("Integration", "FuzzTests."), ("Integration", "mutated_callbacks") })
             outcomes.Add(await RunSuiteAsync(repository, run, suite, tests, narrator, cancellation, environment));
         return Close(outcomes);
     }

@@ -2,15 +2,15 @@ using Huzhu.Contracts;
 
 namespace Huzhu.Web.Apis;
 
-/// <summary>Matching: offers, matches, the backlog.</summary>
+/// <summary>Matching, as whoever holds the link of an offer asks it.</summary>
 public sealed class MatchingApi(HttpClient http) : Api(http)
 {
     /// <summary>An offer, for whoever holds its link.</summary>
     public Task<Answer<Offered>> OfferAsync(Guid id, string key, CancellationToken cancellation) => GetByKeyAsync<Offered>($"v1/offers/{id}", key, cancellation);
 
     /// <param name="answer">accept, decline, start, complete or release.</param>
-    public Task<Answer<MatchStanding>> AnswerAsync(Guid id, string key, string answer, object body, CancellationToken cancellation) =>
-        PostByKeyAsync<MatchStanding>($"v1/offers/{id}/{answer}", key, body, cancellation);
+    public Task<Answer<Offered>> AnswerAsync(Guid id, string key, string answer, object body, CancellationToken cancellation) =>
+        PostByKeyAsync<Offered>($"v1/offers/{id}/{answer}", key, body, cancellation);
 }
 
 /// <summary>What is asked of a responder; of an offer that is over, only its state.</summary>
@@ -21,5 +21,3 @@ public sealed record Offered(
     public bool IsOpen => State is "made" or "sent";
     public bool IsTaken => State is "accepted" or "started";
 }
-
-public sealed record MatchStanding(Guid NeedId, NeedState State);

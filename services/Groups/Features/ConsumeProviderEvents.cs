@@ -105,14 +105,13 @@ public sealed class ConsumeProviderEvents(IConfiguration configuration, Streams 
     {
         var factory = new ConnectionFactory
         {
-            Uri = Messaging.BrokerUri(configuration),
             ClientProvidedName = "huzhu-groups provider events",
             RequestedHeartbeat = TimeSpan.FromSeconds(5),
             // One way to come back, and it is the loop above: the client's own recovery would keep delivery tags that mean nothing.
             AutomaticRecoveryEnabled = false,
             TopologyRecoveryEnabled = false,
         };
-        var connection = await factory.CreateConnectionAsync(cancellation);
+        var connection = await factory.ConnectAsync(configuration, cancellation);
         try
         {
             var channel = await connection.CreateChannelAsync(

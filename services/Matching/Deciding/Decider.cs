@@ -136,7 +136,7 @@ public sealed record WhoDecides;
 
 /// <summary>The backlog may move: these streams (ledgers, the measures) have got to these versions.</summary>
 [EntityName("matching-places-freed")]
-public sealed record PlacesFreed(IReadOnlyDictionary<Guid, long> Versions, bool Everywhere, string CausationId);
+public sealed record PlacesFreed(IReadOnlyDictionary<Guid, long> Versions, bool Everywhere, string CausationId, string? TraceParent = null);
 
 public enum NeedVerb { Accept, Decline, Start, Complete, Release, Revoke, Expire, Retry }
 
@@ -145,19 +145,20 @@ public enum NeedVerb { Accept, Decline, Start, Complete, Release, Revoke, Expire
 /// <param name="Reason">Of a release or a revocation.</param>
 /// <param name="Quantity">Of a completion; null: all that remains.</param>
 /// <param name="TraceParent">What stands behind it, for the event's headers.</param>
+/// <param name="By">Who asks, as the event will say; null where nobody does.</param>
 [EntityName("matching-need-command")]
 public sealed record NeedCommand(NeedId NeedId, NeedVerb Verb, OfferId OfferId = default, string? Reason = null, DeclineReason? DeclineReason = null, int? Quantity = null,
-    string? TraceParent = null, string? CausationId = null)
+    string? TraceParent = null, string? CausationId = null, string? By = null)
 {
     /// <summary>A <see cref="DecideOnMatch"/>.</summary>
     public Decision<MatchEvent> Decide(MatchState state, Situation situation) => Verb switch
     {
-        NeedVerb.Accept => Match.DecideAccept(state, OfferId, situation.Now),
-        NeedVerb.Decline => Match.DecideDecline(state, OfferId, DeclineReason ?? Contracts.DeclineReason.Other, situation.Now),
-        NeedVerb.Start => Match.DecideStart(state, OfferId, situation.Now),
-        NeedVerb.Complete => Match.DecideComplete(state, OfferId, Quantity, situation.Now),
-        NeedVerb.Release => Match.DecideRelease(state, OfferId, Reason ?? "", situation.Now),
-        NeedVerb.Revoke => Match.DecideRevokeByOperator(state, OfferId, Reason ?? "", situation.Now),
+        NeedVerb.Accept => Match.DecideAccept(state, OfferId, situation.Now, By),
+        NeedVerb.Decline => Match.DecideDecline(state, OfferId, DeclineReason ?? Contracts.DeclineReason.Other, situation.Now, By),
+        NeedVerb.Start => Match.DecideStart(state, OfferId, situation.Now, By),
+        NeedVerb.Complete => Match.DecideComplete(state, OfferId, Quantity, situation.Now, By),
+        NeedVerb.Release => Match.DecideRelease(state, OfferId, Reason ?? "", situation.Now, By),
+        NeedVerb.Revoke => Match.DecideRevokeByOperator(state, OfferId, Reason ?? "", situation.Now, By),
         NeedVerb.Expire => Match.DecideExpire(state, situation.Now),
         NeedVerb.Retry => Sweeps.Retry(state, situation),
     };

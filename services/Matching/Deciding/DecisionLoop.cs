@@ -107,6 +107,8 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var tail = Task.CompletedTask;
+        // So that the first one is seen as one more.
+        Conflicts.Add(0);
         try
         {
             var horizon = await LoadAsync(stoppingToken);
@@ -244,7 +246,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
         var round = new Round(Look());
         touched.Round = round;
         foreach (var (id, match) in matches)
-            round.Know(id, match.State, match.Version);
+            round.Know(id, match.State, match.Version, match.Began);
         var answers = new Answer[batch.Count];
         for (var index = 0; index < batch.Count; index++)
         {
@@ -259,6 +261,7 @@ public sealed class DecisionLoop(Log log, NpgsqlDataSource database, TimeProvide
             await log.CommitAsync(round, CancellationToken.None);
             Commits.Add(1);
             OffersMade.Add(round.OffersMade);
+            RoundMetrics.Count(round);
             Remember(round);
         }
         for (var index = 0; index < batch.Count; index++)

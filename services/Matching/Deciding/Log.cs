@@ -18,21 +18,25 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
     /// <summary>Decisions are made in whole milliseconds: a timer that fires within the same one would come to nothing.</summary>
     public static readonly TimeSpan Later = TimeSpan.FromMilliseconds(2);
 
-    public async Task<IReadOnlyDictionary<NeedId, (MatchState State, long Version)>> LoadMatchesAsync(IReadOnlyCollection<NeedId> ids, CancellationToken cancellation)
+    /// <returns>With the version of each match, and where its trace began.</returns>
+    public async Task<IReadOnlyDictionary<NeedId, (MatchState State, long Version, string? Began)>> LoadMatchesAsync(IReadOnlyCollection<NeedId> ids, CancellationToken cancellation)
     {
-        var matches = ids.ToDictionary(id => id, _ => (State: MatchState.Initial, Version: 0L));
+        var matches = ids.ToDictionary(id => id, _ => (State: MatchState.Initial, Version: 0L, Began: (string?)null));
         var streams = ids.Select(id => id.Value).ToArray();
         await using var session = store.QuerySession();
         foreach (var stored in await session.ReadStreamsAsync(streams, cancellation))
         {
             var id = NeedId.Of(stored.StreamId);
-            matches[id] = (MatchState.Evolve(matches[id].State, (MatchEvent)stored.Data), stored.Version);
+            matches[id] = (MatchState.Evolve(matches[id].State, (MatchEvent)stored.Data), stored.Version, matches[id].Began ?? stored.TraceParent());
         }
         return matches;
     }
 
-    public async Task<(MatchState State, long Version)> LoadMatchAsync(NeedId id, CancellationToken cancellation) =>
-        (await LoadMatchesAsync([id], cancellation))[id];
+    public async Task<(MatchState State, long Version)> LoadMatchAsync(NeedId id, CancellationToken cancellation)
+    {
+        var (state, version, _) = (await LoadMatchesAsync([id], cancellation))[id];
+        return (state, version);
+    }
 
     public async Task<PolicyState> LoadPolicyAsync(CancellationToken cancellation)
     {
@@ -99,7 +103,7 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
         {
             var action = session.Events.Append(id, version + events.Count, events.Select(change => change.Item1));
             for (var index = 0; index < events.Count; index++)
-                Mark(action.Events[index], events[index].Cause);
+                action.Events[index].Mark(events[index].Cause);
         }
         foreach (var (needId, match) in round.Matches)
             ScheduleTimers(session, needId, match, round.Situation);
@@ -167,13 +171,6 @@ public sealed class Log(IDocumentStore store, NpgsqlDataSource database)
         AggregateException aggregate => aggregate.InnerExceptions.Any(IsConflict),
         _ => IsConflict(exception.InnerException),
     };
-
-    private static void Mark(IEvent stored, Cause cause)
-    {
-        stored.CausationId ??= cause.CausationId;
-        if (cause.TraceParent is not null)
-            stored.SetHeader(Cause.TraceParentHeader, cause.TraceParent);
-    }
 
     private static void ScheduleTimers(IDocumentOperations session, NeedId needId, MatchPart match, Situation situation)
     {

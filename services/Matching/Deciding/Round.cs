@@ -27,7 +27,8 @@ public sealed class Round(Situation situation)
     public bool HasEvents => _matches.Values.Any(part => part.Events.Count > 0) || _ledgers.Count > 0;
     public int OffersMade { get; private set; }
 
-    public void Know(NeedId needId, MatchState state, long version) => _matches[needId] = new MatchPart(state, version);
+    /// <param name="began">Where the need's trace began.</param>
+    public void Know(NeedId needId, MatchState state, long version, string? began = null) => _matches[needId] = new MatchPart(state, version, began);
 
     public MatchState StateOf(NeedId needId) => _matches[needId].State;
 
@@ -83,7 +84,7 @@ public sealed class Round(Situation situation)
             // An offer and its place are one transaction: whoever has read the one and does not know the other is behind.
             if (!ledger.Held.ContainsKey(offer.Id))
                 throw new StaleLedgerException(offer.ResponderId);
-            Append(offer.ResponderId, ResponderState.DecideRelease(ledger, offer.Id, CodeOf(ended), Situation.Now).Events);
+            Append(offer.ResponderId, ResponderState.DecideRelease(ledger, offer.Id, CodeOf(ended), Situation.Now).Events, match);
         }
         return null;
     }
@@ -130,13 +131,14 @@ public sealed class Round(Situation situation)
         var offerId = NextOfferId(match.State, needId);
         var held = Must(ResponderState.DecideHold(ledger, offerId, needId, Situation.Now));
         var made = Must(decide(match.State, Situation.Policy.Policy, offerId, listing.Id, ledger.Profile!.Kind, explanation, Situation.Now));
-        Append(listing.Id, held);
+        Append(listing.Id, held, match);
         foreach (var change in made)
             match.Append(change, Cause);
         OffersMade++;
     }
 
-    public void Append(ResponderId responderId, IReadOnlyList<ResponderEvent> events)
+    /// <param name="of">The match whose place it is about, if it is about one.</param>
+    public void Append(ResponderId responderId, IReadOnlyList<ResponderEvent> events, MatchPart? of = null)
     {
         if (events.Count == 0)
             return;
@@ -146,7 +148,7 @@ public sealed class Round(Situation situation)
         foreach (var change in events)
         {
             state = ResponderState.Evolve(state, change);
-            ledger.Events.Add((change, Cause));
+            ledger.Events.Add((change, of?.Within(Cause) ?? Cause));
         }
         Situation.Roster.Set(responderId, state);
     }
@@ -174,9 +176,14 @@ public sealed class StaleLedgerException(ResponderId responderId)
 }
 
 /// <summary>A match as the round leaves it.</summary>
-public sealed class MatchPart(MatchState state, long version)
+public sealed class MatchPart(MatchState state, long version, string? began)
 {
+    private string? _began = began;
+
     public MatchState State { get; private set; } = state;
+
+    /// <summary>The match before this round.</summary>
+    public MatchState Before { get; } = state;
 
     /// <summary>Version of the stream before this round.</summary>
     public long Version { get; } = version;
@@ -185,8 +192,11 @@ public sealed class MatchPart(MatchState state, long version)
     public void Append(MatchEvent change, Cause cause)
     {
         State = MatchState.Evolve(State, change);
-        Events.Add((change, cause));
+        Events.Add((change, Within(cause)));
     }
+
+    /// <summary>The cause, in the trace of the need.</summary>
+    public Cause Within(Cause cause) => cause.Within(_began ??= cause.TraceParent);
 }
 
 /// <summary>What the round adds to a ledger.</summary>

@@ -21,7 +21,6 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
     private const int Page = 256;
     private static readonly Meter Meter = new("Huzhu.Matching");
     private static readonly Counter<long> Swept = Meter.CreateCounter<long>("huzhu.matching.swept", description: "Needs taken from a responder by a closure, a pause or a zone");
-    private static readonly Gauge<long> BacklogSize = Meter.CreateGauge<long>("huzhu.matching.backlog.size", description: "Needs that wait or are escalated");
     private static readonly Counter<long> Retried = Meter.CreateCounter<long>("huzhu.matching.backlog.retried", description: "Needs of the backlog that were tried again");
 
     /// <summary>Takes from a responder that takes no new needs what it may not keep: all, or what has not begun when it only paused.</summary>
@@ -104,13 +103,11 @@ public sealed class Sweeps(DecisionLoop loop, Log log, NpgsqlDataSource database
         }
     }
 
-    /// <summary>How many needs wait or are escalated; also told as a metric.</summary>
-    public async Task<long> CountBacklogAsync(CancellationToken cancellation)
+    /// <summary>Whether any need waits or is escalated.</summary>
+    public async Task<bool> HasBacklogAsync(CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"select count(*) from {Tables.Needs} where backlog is not null");
-        var count = (long)(await command.ExecuteScalarAsync(cancellation))!;
-        BacklogSize.Record(count);
-        return count;
+        await using var command = database.CreateCommand($"select exists (select 1 from {Tables.Needs} where backlog is not null)");
+        return (bool)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
     /// <summary>The newest offline needs since then, and how many there were.</summary>

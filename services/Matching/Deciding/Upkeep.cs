@@ -46,7 +46,7 @@ public sealed class BacklogSubscription(DecisionLoop loop, Decider decider, Back
             everywhere |= stored.Data is ZoneLifted;
             versions[stored.StreamId] = stored.Version;
         }
-        var freed = new PlacesFreed(versions, everywhere, events[^1].Id.ToString());
+        var freed = new PlacesFreed(versions, everywhere, events[^1].Id.ToString(), events[^1].TraceParent());
         if (!await decider.PassOnAsync(freed, cancellation))
             await trial.TryAsync(freed, cancellation);
     }
@@ -80,7 +80,7 @@ public sealed class BacklogTrial(DecisionLoop loop, Sweeps sweeps)
             : loop.Roster.StateOf(ResponderId.Of(stream.Key)).Version < stream.Value).Select(stream => stream.Key).ToArray();
         await loop.RefreshAsync(unknown, cancellation);
         var responders = freed.Everywhere ? [.. loop.Roster.All.Select(listing => listing.Id)] : freed.Versions.Keys.Select(ResponderId.Of).ToList();
-        await sweeps.TryBacklogAsync(responders, Cause.Current(freed.CausationId), cancellation);
+        await sweeps.TryBacklogAsync(responders, new Cause(freed.TraceParent, freed.CausationId), cancellation);
     }
 }
 
@@ -122,16 +122,13 @@ public sealed class SafetyNet(DecisionLoop loop, Sweeps sweeps, Decider decider,
     private async Task SweepAsync(CancellationToken cancellation)
     {
         if (decider.IsElsewhere)
-        {
-            await sweeps.CountBacklogAsync(cancellation);
             return;
-        }
         var cause = Cause.Current("safety-net");
         foreach (var listing in loop.Roster.All.Where(listing => listing.State is { Opening: not Opening.Open, Held.Count: > 0 }))
             await sweeps.TakeFromAsync(listing.Id, cause, cancellation);
         await sweeps.TakeAcrossZonesAsync(cause, cancellation);
         await sweeps.EscalateOverdueAsync(cause, cancellation);
-        if (await sweeps.CountBacklogAsync(cancellation) > 0)
+        if (await sweeps.HasBacklogAsync(cancellation))
             await sweeps.TryBacklogAsync([.. loop.Roster.All.Select(listing => listing.Id)], cause, cancellation);
     }
 }

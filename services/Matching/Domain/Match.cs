@@ -9,6 +9,12 @@ namespace Huzhu.Matching.Domain;
 
 public abstract record MatchEvent(DateTimeOffset At);
 
+/// <summary>Who acted, where nobody signed in: the holder of an offer's own link.</summary>
+public static class OfferLinks
+{
+    public const string Holder = "own-link";
+}
+
 /// <summary>A need is known and wants a responder. Its clock is <c>Need.SubmittedAt</c> and never restarts.</summary>
 public sealed record NeedReceived(Need Need, DateTimeOffset At) : MatchEvent(At);
 
@@ -28,13 +34,17 @@ public sealed record OfferMade(
 public sealed record OfferSent(OfferId OfferId, string Channel, DateTimeOffset ExpiresAt, DateTimeOffset At) : MatchEvent(At);
 
 /// <summary>The responder takes the need; nobody else can any more.</summary>
-public sealed record OfferAccepted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At) : MatchEvent(At);
+/// <param name="By">Who said so: the subject of the token, or <see cref="OfferLinks.Holder"/>. No personal data. Null in logs of before this was kept.</param>
+public sealed record OfferAccepted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null) : MatchEvent(At);
 
 /// <summary>An offer is over other than by being done; the place that it held is free.</summary>
 public abstract record OfferEnding(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DateTimeOffset At) : MatchEvent(At);
 
 /// <summary>The responder said no. It is not asked again for this need.</summary>
-public sealed record OfferDeclined(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DeclineReason Reason, DateTimeOffset At)
+/// <param name="By">As of <see cref="OfferAccepted"/>.</param>
+public sealed record OfferDeclined(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, DeclineReason Reason, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
 /// <summary>The responder had been told and stayed silent until its time was over.</summary>
@@ -51,11 +61,15 @@ public sealed record OfferSuperseded(OfferId OfferId, RequestId RequestId, Respo
 
 /// <summary>The offer, accepted or not, was taken away; the reason is a code of <see cref="RevocationReasons"/>.</summary>
 /// <param name="Note">What a person gave as the reason, when a person did it. No personal data.</param>
-public sealed record OfferRevoked(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, string? Note, DateTimeOffset At)
+/// <param name="By">The subject of that person's token; null when the system did it, and in logs of before this was kept.</param>
+public sealed record OfferRevoked(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, string? Note, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
 /// <summary>The responder had accepted and cannot go on.</summary>
-public sealed record OfferReleased(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At)
+/// <param name="By">As of <see cref="OfferAccepted"/>.</param>
+public sealed record OfferReleased(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, string Reason, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null)
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
 /// <summary>The person says that the help did not come, or was not what was promised.</summary>
@@ -63,10 +77,14 @@ public sealed record OfferDisputed(OfferId OfferId, RequestId RequestId, Respond
     : OfferEnding(OfferId, RequestId, ResponderId, At);
 
 /// <summary>The responder is at it.</summary>
-public sealed record HelpStarted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At) : MatchEvent(At);
+/// <param name="By">As of <see cref="OfferAccepted"/>.</param>
+public sealed record HelpStarted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Remaining, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null) : MatchEvent(At);
 
 /// <summary>The responder has done its part; what remains goes back to matching.</summary>
-public sealed record HelpCompleted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Quantity, int Remaining, DateTimeOffset At) : MatchEvent(At);
+/// <param name="By">As of <see cref="OfferAccepted"/>; null when the person confirmed it first.</param>
+public sealed record HelpCompleted(OfferId OfferId, RequestId RequestId, ResponderId ResponderId, int Quantity, int Remaining, DateTimeOffset At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By = null) : MatchEvent(At);
 
 /// <summary>Nobody can take the need now. It waits in the backlog and is tried again whenever somebody might.</summary>
 /// <param name="Reason">The rule that stopped whoever came closest, a code of <see cref="ExclusionReasons"/>; or <see cref="NeedStateChanged.TellingIsBehind"/>.</param>
@@ -404,7 +422,7 @@ public static class Match
     /// The first commit wins. An acceptance counts until the expiry is in the log: the person is better served by a
     /// responder that says yes a moment late than by starting again.
     /// </summary>
-    public static Decision<MatchEvent> DecideAccept(MatchState state, OfferId offerId, DateTimeOffset now)
+    public static Decision<MatchEvent> DecideAccept(MatchState state, OfferId offerId, DateTimeOffset now, string? by = null)
     {
         if (state.Find(offerId) is not { } offer)
             return NoSuchOffer;
@@ -412,32 +430,32 @@ public static class Match
             return Decision<MatchEvent>.Nothing;
         if (!offer.IsOpen)
             return EndedRefusal(offer);
-        var events = new List<MatchEvent> { new OfferAccepted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now) };
+        var events = new List<MatchEvent> { new OfferAccepted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now, by) };
         events.AddRange(state.OpenOffers.Where(other => other.Id != offerId)
             .Select(other => new OfferSuperseded(other.Id, state.Need.RequestId, other.ResponderId, now)));
         return events;
     }
 
-    public static Decision<MatchEvent> DecideDecline(MatchState state, OfferId offerId, DeclineReason reason, DateTimeOffset now) => state.Find(offerId) switch
+    public static Decision<MatchEvent> DecideDecline(MatchState state, OfferId offerId, DeclineReason reason, DateTimeOffset now, string? by = null) => state.Find(offerId) switch
     {
         null => NoSuchOffer,
         { Status: OfferStatus.Declined } => Decision<MatchEvent>.Nothing,
-        { IsOpen: true } offer => new OfferDeclined(offerId, state.Need!.RequestId, offer.ResponderId, reason, now),
+        { IsOpen: true } offer => new OfferDeclined(offerId, state.Need!.RequestId, offer.ResponderId, reason, now, by),
         { IsTaken: true } => Refusal.Conflict("already-accepted", "The offer has been accepted: release it instead."),
         { } offer => EndedRefusal(offer),
     };
 
-    public static Decision<MatchEvent> DecideStart(MatchState state, OfferId offerId, DateTimeOffset now) => state.Find(offerId) switch
+    public static Decision<MatchEvent> DecideStart(MatchState state, OfferId offerId, DateTimeOffset now, string? by = null) => state.Find(offerId) switch
     {
         null => NoSuchOffer,
         { Status: OfferStatus.Started or OfferStatus.Done } => Decision<MatchEvent>.Nothing,
-        { Status: OfferStatus.Accepted } offer => new HelpStarted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now),
+        { Status: OfferStatus.Accepted } offer => new HelpStarted(offerId, state.Need!.RequestId, offer.ResponderId, state.Remaining, now, by),
         { IsOpen: true } => NotAccepted,
         { } offer => EndedRefusal(offer),
     };
 
     /// <param name="quantity">Null: all that remains.</param>
-    public static Decision<MatchEvent> DecideComplete(MatchState state, OfferId offerId, int? quantity, DateTimeOffset now)
+    public static Decision<MatchEvent> DecideComplete(MatchState state, OfferId offerId, int? quantity, DateTimeOffset now, string? by = null)
     {
         switch (state.Find(offerId))
         {
@@ -449,7 +467,7 @@ public static class Match
                 var done = quantity ?? state.Remaining;
                 return done < 1 || done > state.Remaining
                     ? Refusal.Invalid("quantity", $"The quantity must be between 1 and {state.Remaining}, which is what remains to be done.")
-                    : new HelpCompleted(offerId, state.Need!.RequestId, offer.ResponderId, done, state.Remaining - done, now);
+                    : new HelpCompleted(offerId, state.Need!.RequestId, offer.ResponderId, done, state.Remaining - done, now, by);
             case { IsOpen: true }:
                 return NotAccepted;
             case { } offer:
@@ -457,20 +475,20 @@ public static class Match
         }
     }
 
-    public static Decision<MatchEvent> DecideRelease(MatchState state, OfferId offerId, string reason, DateTimeOffset now) => state.Find(offerId) switch
+    public static Decision<MatchEvent> DecideRelease(MatchState state, OfferId offerId, string reason, DateTimeOffset now, string? by = null) => state.Find(offerId) switch
     {
         null => NoSuchOffer,
         { Status: OfferStatus.Released } => Decision<MatchEvent>.Nothing,
-        { IsTaken: true } offer => new OfferReleased(offerId, state.Need!.RequestId, offer.ResponderId, reason, now),
+        { IsTaken: true } offer => new OfferReleased(offerId, state.Need!.RequestId, offer.ResponderId, reason, now, by),
         { IsOpen: true } => NotAccepted,
         { } offer => EndedRefusal(offer),
     };
 
-    public static Decision<MatchEvent> DecideRevokeByOperator(MatchState state, OfferId offerId, string note, DateTimeOffset now) => state.Find(offerId) switch
+    public static Decision<MatchEvent> DecideRevokeByOperator(MatchState state, OfferId offerId, string note, DateTimeOffset now, string? by = null) => state.Find(offerId) switch
     {
         null => NoSuchOffer,
         { Status: OfferStatus.Revoked } => Decision<MatchEvent>.Nothing,
-        { HoldsPlace: true } offer => Revoked(state, offer, RevocationReasons.ByOperator, now, note),
+        { HoldsPlace: true } offer => Revoked(state, offer, RevocationReasons.ByOperator, now, note, by),
         { } offer => EndedRefusal(offer),
     };
 
@@ -556,8 +574,8 @@ public static class Match
         ? Refusal.Conflict("place-filled", "Another responder was first. Thank you: the person is taken care of.")
         : Refusal.Conflict("offer-ended", "The offer has ended and the need is on its way to somebody else.");
 
-    private static OfferRevoked Revoked(MatchState state, Offer offer, string reason, DateTimeOffset at, string? note = null) =>
-        new(offer.Id, state.Need!.RequestId, offer.ResponderId, reason, note, at);
+    private static OfferRevoked Revoked(MatchState state, Offer offer, string reason, DateTimeOffset at, string? note = null, string? by = null) =>
+        new(offer.Id, state.Need!.RequestId, offer.ResponderId, reason, note, at, by);
 
     private static IEnumerable<MatchEvent> RevokeAll(MatchState state, string reason, DateTimeOffset at) =>
         state.Offers.Where(offer => offer.HoldsPlace).Select(offer => Revoked(state, offer, reason, at));

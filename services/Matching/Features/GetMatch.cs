@@ -39,15 +39,20 @@ public static class GetMatch
             await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match
                 ? Results.Ok(MatchView.Of(needId, match.State, match.Version))
                 : NotFound)
-            .WithTags("Matches").WithSummary("State of a need's match, with its offers.").Produces<MatchView>();
+            .RequireRoles(WholeMatches)
+            .WithTags("Matches").WithSummary("State of a need's match, with all its offers, for the centre and services.").Produces<MatchView>().ProducesProblem(404);
         app.MapGet("/v1/matches/{needId}/explanation", async (NeedId needId, ClaimsPrincipal user, Log log, CancellationToken cancellation, string language = "en") =>
             InWords.In(language) is not { } words ? Problems.Invalid(new Dictionary<string, string[]> { ["language"] = ["zh or en."] })
             : await log.LoadMatchAsync(needId, cancellation) is { Version: > 0 } match ? Results.Ok(ExplanationView.Of(needId, match.State, words, MayKnowWhoHelped(user)))
             : NotFound)
-            .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not.").Produces<ExplanationView>().ProducesProblem(404).ProducesProblem(422);
+            .RequireRoles(WholeMatches)
+            .WithTags("Matches").WithSummary("Every offer in words and in data: who was chosen, who was better placed, and why not; for the centre and services.").Produces<ExplanationView>().ProducesProblem(404).ProducesProblem(422);
     }
 
-    /// <summary>Whom a person was helped by may tell what about them: a group that is asked need not know of another one.</summary>
+    /// <summary>Who else was asked, how far away, and what they said is for the centre: a responder sees its own offer.</summary>
+    private static readonly string[] WholeMatches = [Roles.Operator, Roles.Auditor, Roles.Service];
+
+    /// <summary>Whom a person was helped by may tell what about them: no other service need know.</summary>
     private static bool MayKnowWhoHelped(ClaimsPrincipal user) => user.IsInRole(Roles.Operator) || user.IsInRole(Roles.Auditor);
 
     private static IResult NotFound => Problems.Of(StatusCodes.Status404NotFound, "no-such-match", "Matching knows no such need.");

@@ -68,8 +68,8 @@ public sealed class QueueDepths(IConfiguration configuration, TimeProvider time,
         {
             if (_connection is not null)
                 await _connection.DisposeAsync();
-            _connection = await new ConnectionFactory { Uri = Messaging.BrokerUri(configuration), AutomaticRecoveryEnabled = false, ClientProvidedName = "huzhu-matching-board" }
-                .CreateConnectionAsync(cancellation);
+            _connection = await new ConnectionFactory { AutomaticRecoveryEnabled = false, ClientProvidedName = "huzhu-matching-board" }
+                .ConnectAsync(configuration, cancellation);
         }
         await using var channel = await _connection.CreateChannelAsync(cancellationToken: cancellation);
         var depths = new List<QueueDepth>();

@@ -8,14 +8,32 @@ using Microsoft.Extensions.Caching.Memory;
 
 namespace Huzhu.Notifications.Contacts;
 
-/// <summary>Asks Requests who to tell and where to go. Nothing is kept.</summary>
-public sealed class RequestsDirectory(HttpClient http)
+/// <summary>Asks Requests who to tell and where to go, which is not kept, and which front end took a request in.</summary>
+public sealed class RequestsDirectory(HttpClient http, NeedFactsCache cache)
 {
     public Task<Answer<Contact>> FindContactAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
         Question.AskAsync(http, "requests", $"v1/requests/{request}/contact?needId={need}&purpose=notification", Question.ToContact, cancellation);
 
     public Task<Answer<Visit>> FindVisitAsync(RequestId request, NeedId need, CancellationToken cancellation) =>
         Question.AskAsync<Visit, Visit>(http, "requests", $"v1/requests/{request}/visit?needId={need}&purpose=notification", visit => visit, cancellation);
+
+    /// <returns>Null when Requests knows no such request.</returns>
+    /// <exception cref="HttpRequestException">Requests is away; ask again later.</exception>
+    public async Task<string?> FindSourceAsync(RequestId request, CancellationToken cancellation)
+    {
+        if (cache.Needs.TryGetValue<RequestFacts>(request, out var known))
+            return known!.Source;
+        var answer = await Question.AskAsync<RequestFacts, RequestFacts>(http, "requests", $"v1/requests/{request}", facts => facts, cancellation);
+        var facts = answer switch
+        {
+            Answer<RequestFacts>.Found found => found.Value,
+            Answer<RequestFacts>.Unavailable away => throw new HttpRequestException(away.Reason),
+            _ => new RequestFacts(null),
+        };
+        return cache.Needs.Set(request, facts, NeedFactsCache.ForAWhile()).Source;
+    }
+
+    private sealed record RequestFacts(string? Source);
 }
 
 /// <summary>
@@ -53,13 +71,15 @@ public sealed class MatchingDirectory(HttpClient http, NeedFactsCache cache)
             Answer<NeedFacts>.Unavailable away => throw new HttpRequestException(away.Reason),
             _ => new NeedFacts(null, null),
         };
-        return cache.Needs.Set(need, facts, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) });
+        return cache.Needs.Set(need, facts, NeedFactsCache.ForAWhile());
     }
 }
 
 public sealed class NeedFactsCache : IDisposable
 {
     public MemoryCache Needs { get; } = new(new MemoryCacheOptions { SizeLimit = 50_000 });
+
+    public static MemoryCacheEntryOptions ForAWhile() => new() { Size = 1, AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) };
 
     public void Dispose() => Needs.Dispose();
 }

@@ -35,7 +35,9 @@ public sealed record SubscriptionDeleted(string By, DateTimeOffset At) : Subscri
 /// <param name="Types">Types of CloudEvents.</param>
 /// <param name="States">States of needs and of offers.</param>
 /// <param name="Kinds">Service kinds; a root covers everything below it.</param>
-public sealed record SubscriptionFilter(IReadOnlyList<string> Types, IReadOnlyList<string> States, IReadOnlyList<string> Kinds, IReadOnlyList<string> SubDistricts)
+/// <param name="Sources">Front ends that took the requests in; null for all, as in logs of before this was kept.</param>
+public sealed record SubscriptionFilter(IReadOnlyList<string> Types, IReadOnlyList<string> States, IReadOnlyList<string> Kinds, IReadOnlyList<string> SubDistricts,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Sources = null)
 {
     /// <summary>Whether what the need is about must be known to decide.</summary>
     [JsonIgnore]
@@ -48,7 +50,7 @@ public sealed record SubscriptionFilter(IReadOnlyList<string> Types, IReadOnlyLi
         && (SubDistricts.Count == 0 || subDistrict is not null && SubDistricts.Contains(subDistrict));
 
     public bool Equals(SubscriptionFilter? other) => other is not null && Types.SequenceEqual(other.Types) && States.SequenceEqual(other.States)
-        && Kinds.SequenceEqual(other.Kinds) && SubDistricts.SequenceEqual(other.SubDistricts);
+        && Kinds.SequenceEqual(other.Kinds) && SubDistricts.SequenceEqual(other.SubDistricts) && (Sources ?? []).SequenceEqual(other.Sources ?? []);
 
     public override int GetHashCode() => HashCode.Combine(Types.Count, States.Count, Kinds.Count, SubDistricts.Count);
 }

@@ -54,7 +54,8 @@ public sealed class Delivery(
     private async Task AttemptAsync(NotificationId id, Current current, string? causationId, CancellationToken cancellation)
     {
         var request = current.State.Request!;
-        using var activity = NotificationTelemetry.Activities.StartActivity("tell");
+        // A timer has no trace of its own.
+        using var activity = NotificationTelemetry.Activities.StartActivity("tell", ActivityKind.Internal, Activity.Current?.Context ?? Cause.ContextOf(current.Began));
         activity?.SetTag("huzhu.need.id", request.NeedId.ToString());
         activity?.SetTag("huzhu.notification.id", id.ToString());
 
@@ -210,11 +211,12 @@ internal static class NotificationTelemetry
     public static readonly ActivitySource Activities = new("Huzhu.Notifications");
     private static readonly Meter Meter = new("Huzhu.Notifications");
     private static readonly Counter<long> Attempts = Meter.CreateCounter<long>("huzhu.notifications.attempts", description: "Attempts by channel and result");
-    private static readonly Counter<long> Ended = Meter.CreateCounter<long>("huzhu.notifications.ended", description: "Notifications that ended, by how");
+    private static readonly Counter<long> Ended = Meter.CreateCounter<long>("huzhu.notifications.ended", "{notification}", "Notifications that ended, by how, on which channel, and who was to be told");
     private static readonly Histogram<double> ToldAfter = Meter.CreateHistogram<double>("huzhu.notifications.told.after", "s", "From the cause to the delivery");
 
     public static void Count(NotificationRequested request, NotificationEvent happened)
     {
+        var audience = new KeyValuePair<string, object?>("audience", Words.Of(request.Audience));
         switch (happened)
         {
             case AttemptSucceeded succeeded:
@@ -224,16 +226,16 @@ internal static class NotificationTelemetry
                 Attempts.Add(1, new("channel", failed.Channel), new("result", failed.Reason));
                 break;
             case NotificationDelivered told:
-                Ended.Add(1, new KeyValuePair<string, object?>("as", "delivered"));
+                Ended.Add(1, new("as", "delivered"), new("channel", told.Channel), audience);
                 // How soon people are told; subscribers are nobody's clock.
                 if (request.Audience != Audience.Subscriber)
                     ToldAfter.Record(Math.Max(0, (told.At - request.CausedAt).TotalSeconds));
                 break;
             case NotificationUndeliverable undeliverable:
-                Ended.Add(1, new("as", "undeliverable"), new("reason", undeliverable.Reason));
+                Ended.Add(1, new("as", "undeliverable"), new("reason", undeliverable.Reason), audience);
                 break;
             case NotificationDropped dropped:
-                Ended.Add(1, new("as", "dropped"), new("reason", dropped.Reason));
+                Ended.Add(1, new("as", "dropped"), new("reason", dropped.Reason), audience);
                 break;
         }
     }

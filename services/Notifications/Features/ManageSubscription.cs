@@ -10,7 +10,8 @@ namespace Huzhu.Notifications.Features;
 /// <summary>A subscription as a client sends it. In a change, what is left out stays as it is.</summary>
 public sealed record SubscriptionBody(
     string? Url = null, string? Secret = null, IReadOnlyList<string?>? Types = null, IReadOnlyList<string?>? States = null,
-    IReadOnlyList<string?>? Kinds = null, IReadOnlyList<string?>? SubDistricts = null, string? Description = null, bool? Enabled = null);
+    IReadOnlyList<string?>? Kinds = null, IReadOnlyList<string?>? SubDistricts = null, string? Description = null, bool? Enabled = null,
+    IReadOnlyList<string?>? Sources = null);
 
 public sealed record SecretBody(string? Secret = null);
 
@@ -20,14 +21,14 @@ public sealed record SecretBody(string? Secret = null);
 public sealed record SubscriptionResource(
     Guid Id, long Version, string Owner, string Url, IReadOnlyList<string> Types, IReadOnlyList<string> States, IReadOnlyList<string> Kinds,
     IReadOnlyList<string> SubDistricts, string? Description, bool Enabled, string? DisabledBecause, DateTimeOffset CreatedAt,
-    DateTimeOffset? OldSecretUntil = null, string? Secret = null)
+    DateTimeOffset? OldSecretUntil = null, string? Secret = null, IReadOnlyList<string>? Sources = null)
 {
     public static SubscriptionResource Of(SubscriptionView view, SubscriptionTarget? target, DateTimeOffset now)
     {
         var subscription = view.Subscription;
         var filter = subscription.Filter;
         return new(view.Id, view.Version, subscription.Owner, target?.Url ?? "", filter.Types, filter.States, filter.Kinds, filter.SubDistricts,
-            subscription.Description, view.IsActive, subscription.DisabledBecause, subscription.CreatedAt, target?.OldSecretUntil > now ? target.OldSecretUntil : null);
+            subscription.Description, view.IsActive, subscription.DisabledBecause, subscription.CreatedAt, target?.OldSecretUntil > now ? target.OldSecretUntil : null, Sources: filter.Sources ?? []);
     }
 }
 
@@ -47,10 +48,10 @@ public static class ManageSubscription
     {
         app.MapPost("/v1/subscriptions", CreateAsync).RequireRoles(Subscribers)
             .WithSummary("Hear of needs and offers as they change; the answer is the only one that tells the secret")
-            .Produces<SubscriptionResource>(StatusCodes.Status201Created).ProducesProblem(409).ProducesValidationProblem(422);
+            .Produces<SubscriptionResource>(StatusCodes.Status201Created).ProducesProblem(403).ProducesProblem(409).ProducesValidationProblem(422);
         app.MapPatch("/v1/subscriptions/{id:guid}", ChangeAsync).RequireRoles(Subscribers)
             .WithSummary("Change address or filter, or switch it off and on; what is left out stays")
-            .Produces<SubscriptionResource>().ProducesProblem(404).ProducesValidationProblem(422);
+            .Produces<SubscriptionResource>().ProducesProblem(403).ProducesProblem(404).ProducesValidationProblem(422);
         app.MapDelete("/v1/subscriptions/{id:guid}", DeleteAsync).RequireRoles(Subscribers)
             .WithSummary("End it for good").Produces(204).ProducesProblem(404);
         app.MapPost("/v1/subscriptions/{id:guid}/secret", RotateAsync).RequireRoles(Subscribers)
@@ -58,11 +59,14 @@ public static class ManageSubscription
             .Produces<SubscriptionResource>().ProducesProblem(404).ProducesValidationProblem(422);
     }
 
-    private static async Task<IResult> CreateAsync(SubscriptionBody body, HttpContext http, Subscriptions subscriptions, WebhookOptions webhooks, TimeProvider time, CancellationToken cancellation)
+    private static async Task<IResult> CreateAsync(SubscriptionBody body, HttpContext http, Subscriptions subscriptions, WebhookOptions webhooks, FrontEndScope scope, TimeProvider time, CancellationToken cancellation)
     {
         var errors = Check(body, webhooks, urlIsRequired: true);
         if (errors.Count > 0)
             return Problems.Invalid(errors);
+        var own = scope.Acting(http.User);
+        if (MayNotHearOf(body.Sources, own))
+            return FrontEndScope.NotYourSource;
         var owner = http.User.Subject();
         if (await subscriptions.CountAsync(owner, cancellation) is not { OfOwner: < MostPerOwner, OfAll: < Subscriptions.Most })
             return Problems.Of(StatusCodes.Status409Conflict, "too-many-subscriptions", $"One owner has at most {MostPerOwner} subscriptions, and all together {Subscriptions.Most}.");
@@ -70,24 +74,27 @@ public static class ManageSubscription
         var target = new SubscriptionTarget(body.Url!, body.Secret ?? Subscriptions.NewSecret());
         var encrypted = await subscriptions.SealAsync(id, target, cancellation);
         var (view, _) = await subscriptions.ChangeAsync(id, _ => ValueTask.FromResult<Decision<SubscriptionEvent>>(
-            new SubscriptionCreated(owner, FilterOf(body, Subscription.Initial.Filter), TextOf(body.Description), encrypted, time.GetUtcNow())), cancellation);
+            new SubscriptionCreated(owner, FilterOf(body, Subscription.Initial.Filter, own), TextOf(body.Description), encrypted, time.GetUtcNow())), cancellation);
         return Results.Created($"/v1/subscriptions/{id}", SubscriptionResource.Of(view!, target, time.GetUtcNow()) with { Secret = target.Secret });
     }
 
-    private static async Task<IResult> ChangeAsync(Guid id, SubscriptionBody body, HttpContext http, Subscriptions subscriptions, WebhookOptions webhooks, TimeProvider time, CancellationToken cancellation)
+    private static async Task<IResult> ChangeAsync(Guid id, SubscriptionBody body, HttpContext http, Subscriptions subscriptions, WebhookOptions webhooks, FrontEndScope scope, TimeProvider time, CancellationToken cancellation)
     {
         var errors = Check(body, webhooks, urlIsRequired: false);
         if (body.Secret is not null)
             errors["secret"] = [$"A secret is changed by POST /v1/subscriptions/{id}/secret."];
         if (errors.Count > 0)
             return Problems.Invalid(errors);
+        var own = scope.Acting(http.User);
+        if (MayNotHearOf(body.Sources, own))
+            return FrontEndScope.NotYourSource;
         var (view, refusal) = await subscriptions.ChangeAsync(id, async state =>
         {
             if (!http.User.Owns(state))
                 return Subscription.NotKnown;
             var known = await subscriptions.RevealAsync(id, state, cancellation);
             Protected? target = body.Url is null || known is null || body.Url == known.Url ? null : await subscriptions.SealAsync(id, known with { Url = body.Url }, cancellation);
-            return Subscription.DecideChange(state, FilterOf(body, state.Filter), body.Description is null ? state.Description : TextOf(body.Description), target, body.Enabled, http.User.Subject(), time.GetUtcNow());
+            return Subscription.DecideChange(state, FilterOf(body, state.Filter, own), body.Description is null ? state.Description : TextOf(body.Description), target, body.Enabled, http.User.Subject(), time.GetUtcNow());
         }, cancellation);
         return refusal is not null
             ? refusal.ToProblem()
@@ -139,6 +146,7 @@ public static class ManageSubscription
         Words("states", body.States, Subscription.States.Contains, string.Join(", ", Subscription.States));
         Words("kinds", body.Kinds, ServiceKinds.IsKnown, string.Join(", ", ServiceKinds.All));
         Words("subDistricts", body.SubDistricts, name => name.Trim().Length is > 0 and <= LongestText && !name.Contains('\0'), "names of sub-districts");
+        Words("sources", body.Sources, name => name.Trim().Length is > 0 and <= LongestText && !name.Contains('\0'), "names of front ends");
         return errors;
 
         void Words(string path, IReadOnlyList<string?>? words, Func<string, bool> isKnown, string known)
@@ -148,8 +156,21 @@ public static class ManageSubscription
         }
     }
 
-    private static SubscriptionFilter FilterOf(SubscriptionBody body, SubscriptionFilter known) => new(
-        ListOf(body.Types, known.Types), ListOf(body.States, known.States), ListOf(body.Kinds, known.Kinds), ListOf(body.SubDistricts, known.SubDistricts));
+    /// <param name="own">The front ends that the token acts for; null for all.</param>
+    private static bool MayNotHearOf(IReadOnlyList<string?>? sources, IReadOnlyList<string>? own) =>
+        own is { Count: 0 } || own is not null && sources?.All(source => own.Contains(source!.Trim())) == false;
+
+    private static SubscriptionFilter FilterOf(SubscriptionBody body, SubscriptionFilter known, IReadOnlyList<string>? own) => new(
+        ListOf(body.Types, known.Types), ListOf(body.States, known.States), ListOf(body.Kinds, known.Kinds), ListOf(body.SubDistricts, known.SubDistricts),
+        SourcesOf(ListOf(body.Sources, known.Sources ?? []), own));
+
+    /// <summary>Whoever acts for some front ends hears of no other's requests, whatever the filter said before.</summary>
+    private static IReadOnlyList<string>? SourcesOf(IReadOnlyList<string> wanted, IReadOnlyList<string>? own)
+    {
+        if (own is not null)
+            wanted = wanted.Intersect(own).ToList() is { Count: > 0 } within ? within : own;
+        return wanted.Count > 0 ? wanted : null;
+    }
 
     private static IReadOnlyList<string> ListOf(IReadOnlyList<string?>? given, IReadOnlyList<string> known) => given is null ? known : [.. given.Select(word => word!.Trim()).Distinct()];
 

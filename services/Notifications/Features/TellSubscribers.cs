@@ -12,7 +12,7 @@ namespace Huzhu.Notifications.Features;
 /// subscriptions' own lane does, so that one slow receiver holds up neither the other subscribers nor, in any way, the
 /// telling of people.
 /// </summary>
-public sealed class TellSubscribersConsumer(Subscriptions subscriptions, NotificationLog log, MatchingDirectory matching, TimeProvider time)
+public sealed class TellSubscribersConsumer(Subscriptions subscriptions, NotificationLog log, MatchingDirectory matching, RequestsDirectory requests, TimeProvider time)
     : IConsumer<NeedStateChanged>, IConsumer<OfferMade>, IConsumer<OfferAccepted>, IConsumer<OfferEnded>
 {
     public Task Consume(ConsumeContext<NeedStateChanged> context) => TellAsync(context, Messages.ToSubscriber(context.Message, context.CauseId(), time.GetUtcNow()));
@@ -42,6 +42,8 @@ public sealed class TellSubscribersConsumer(Subscriptions subscriptions, Notific
                 if (!subscription.Subscription.Filter.WantsNeed(facts.Kind, facts.SubDistrict))
                     continue;
             }
+            if (subscription.Subscription.Filter.Sources is { } sources && (await requests.FindSourceAsync(request.RequestId, cancellation) is not { } source || !sources.Contains(source)))
+                continue;
             var own = request with { SubscriptionId = subscription.Id };
             // A conflict means that the message has come twice, and then there is nothing to add.
             await log.RecordAsync(NotificationLog.IdOf(own), NotificationLog.BeginUnread(own), _ => [], context.CauseId().ToString(), cancellation);

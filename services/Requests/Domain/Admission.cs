@@ -19,7 +19,7 @@ public enum AdmissionMode { Open, Shedding }
 
 /// <summary>What overload shows in; as limits, from where on it is one.</summary>
 /// <param name="Unasked">Requests of the last hour for which nobody has been asked, because so much is on its way before them.</param>
-/// <param name="SubmissionSeconds">How long even the quickest of the latest submissions took to be in the log; 0 when there were none.</param>
+/// <param name="SubmissionSeconds">How long even the quickest of the latest submissions took to be in the log, or has been waiting for it, or for a thread; 0 when there were none.</param>
 public sealed record AdmissionSigns(int Unasked, double SubmissionSeconds)
 {
     public bool IsOver(AdmissionSigns limits) => Unasked > limits.Unasked || SubmissionSeconds > limits.SubmissionSeconds;

@@ -12,7 +12,7 @@ namespace Huzhu.Requests.Features;
 /// What is said about a request that was taken in: cancel, confirm, dispute, reopen, concern. A need that repeats an
 /// older one has no life of its own, so what is said about it is said about the older one.
 /// </summary>
-public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, PersonalDataVault vault, TimeProvider time)
+public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, PersonalDataVault vault, FrontEndScope scope, TimeProvider time)
 {
     private const int MaxReason = 1000;
 
@@ -33,7 +33,7 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
             return Invalid("Required.");
         if (reason?.Length > MaxReason)
             return Invalid($"At most {MaxReason} characters.");
-        var (state, refusal) = await ActAsync(http.User.Subject(), id, needId, reason, follow, decide, cancellation);
+        var (state, refusal) = await ActAsync(http.User.Subject(), id, needId, reason, follow, decide, cancellation, source => scope.MayActFor(http.User, source));
         if (refusal is not null)
             return refusal.ToProblem();
         await using var session = store.QuerySession();
@@ -41,15 +41,17 @@ public sealed class ActOnRequest(IDocumentStore store, PersonalRecords records, 
     }
 
     /// <inheritdoc cref="RunAsync"/>
+    /// <param name="mayFor">Whether it may be said about requests of this source; null where whoever asks has been let in to this very request.</param>
     public Task<(RequestState State, Refusal? Refusal)> ActAsync(string by, RequestId id, NeedId? needId, string? reason, Func<TrackedNeed, bool> follow,
-        Func<RequestState, NeedId?, IReadOnlyList<ResponderId>, Said, Decision<RequestEvent>> decide, CancellationToken cancellation) =>
+        Func<RequestState, NeedId?, IReadOnlyList<ResponderId>, Said, Decision<RequestEvent>> decide, CancellationToken cancellation,
+        Func<string, bool>? mayFor = null) =>
         Conflict.RetryAsync<(RequestState, Refusal?)>(async () =>
         {
             await using var session = store.LightweightSession();
             var changes = new StreamChanges(session);
             await changes.LoadAsync([id.Value], cancellation);
             var state = changes.StateOf(id.Value);
-            if (!state.Exists)
+            if (!state.Exists || mayFor?.Invoke(state.Source) == false)
                 return (state, Request.RequestNotFound);
 
             var excluded = await ExcludedAsync(session, state, cancellation);

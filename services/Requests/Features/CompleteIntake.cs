@@ -17,14 +17,14 @@ public static class CompleteIntake
         .ProducesProblem(404).ProducesProblem(409).ProducesProblem(410).ProducesProblem(422);
 
     private static Task<IResult> HandleAsync(RequestId id, IntakeForm form, HttpContext http, IDocumentStore store, PersonalRecords records,
-        PersonalDataVault vault, SubDistrictMap districts, TimeProvider time, CancellationToken cancellation) =>
+        PersonalDataVault vault, SubDistrictMap districts, FrontEndScope scope, TimeProvider time, CancellationToken cancellation) =>
         Conflict.RetryAsync(async () =>
         {
             await using var session = store.LightweightSession();
             var changes = new StreamChanges(session);
             await changes.LoadAsync([id.Value], cancellation);
             var state = changes.StateOf(id.Value);
-            if (!state.Exists)
+            if (!state.Exists || !scope.MayActFor(http.User, state.Source))
                 return Request.RequestNotFound.ToProblem();
             if (await records.RevealAsync(state, cancellation) is not { } known)
                 return PersonalRecords.Gone;

@@ -17,9 +17,9 @@ public static class FindRepeats
         .RequireRoles(Roles.Intake, Roles.Operator)
         .WithSummary("What is under way for a caller, newest first")
         .Produces<RequestsOfCaller>()
-        .ProducesProblem(422);
+        .ProducesProblem(403).ProducesProblem(422);
 
-    private static async Task<IResult> HandleAsync(CallerQuestion question, IQuerySession session, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(CallerQuestion question, HttpContext http, IQuerySession session, FrontEndScope scope, CancellationToken cancellation)
     {
         var errors = new Dictionary<string, string[]>();
         if (question.Source is not { Length: > 0 and <= 200 })
@@ -28,6 +28,8 @@ public static class FindRepeats
             errors["ref"] = ["Required, at most 200 characters."];
         if (errors.Count > 0)
             return Problems.Invalid(errors);
+        if (!scope.MaySee(http.User, question.Source!))
+            return FrontEndScope.NotYourSource;
 
         var person = CallForHelp.PersonOf(question.Source!, question.Ref!).Value;
         var views = await session.Query<RequestView>().Where(view => (view.PersonId == person || view.CallerId == person) && view.Matters)

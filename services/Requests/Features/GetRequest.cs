@@ -11,17 +11,17 @@ namespace Huzhu.Requests.Features;
 public static class GetRequest
 {
     public static void Map(IEndpointRouteBuilder app) => app.MapGet("/v1/requests/{id}", HandleAsync)
-        .RequireRoles(Roles.Intake, Roles.Operator, Roles.Auditor)
+        .RequireRoles(Roles.Intake, Roles.Operator, Roles.Auditor, Roles.Service)
         .WithSummary("Read a request")
         .Produces<RequestAnswer>()
         .ProducesProblem(403).ProducesProblem(404);
 
-    private static async Task<IResult> HandleAsync(RequestId id, bool? personal, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, CancellationToken cancellation)
+    private static async Task<IResult> HandleAsync(RequestId id, bool? personal, HttpContext http, IQuerySession session, PersonalRecords records, AccessLog access, FrontEndScope scope, CancellationToken cancellation)
     {
         if (personal == true && !http.User.IsInRole(Roles.Operator))
             return Problems.Of(StatusCodes.Status403Forbidden, "forbidden", "Personal data is shown to operators only.");
         var (state, events) = await session.LoadRequestAsync(id, cancellation);
-        if (!state.Exists)
+        if (!state.Exists || !scope.MaySee(http.User, state.Source))
             return Request.RequestNotFound.ToProblem();
         var answer = await RequestAnswer.OfAsync(session, state, cancellation);
         if (personal != true)

@@ -18,9 +18,9 @@ public static class ListRequests
         .RequireRoles(Roles.Intake, Roles.Operator, Roles.Auditor)
         .WithSummary("List requests, newest first")
         .Produces<RequestList>()
-        .ProducesProblem(422);
+        .ProducesProblem(403).ProducesProblem(422);
 
-    private static async Task<IResult> HandleAsync(IQuerySession session, CancellationToken cancellation,
+    private static async Task<IResult> HandleAsync(HttpContext http, IQuerySession session, FrontEndScope scope, CancellationToken cancellation,
         string? status = null, string? source = null, string? externalId = null, DateTimeOffset? since = null, int page = 1, int pageSize = 50)
     {
         var errors = new Dictionary<string, string[]>();
@@ -34,10 +34,19 @@ public static class ListRequests
             errors["pageSize"] = [$"1 to {MaxPageSize}."];
         if (errors.Count > 0)
             return Problems.Invalid(errors);
+        if (source is not null && !scope.MaySee(http.User, source))
+            return FrontEndScope.NotYourSource;
 
         IQueryable<RequestView> query = session.Query<RequestView>().Stats(out var statistics);
         if (status is not null)
             query = query.Where(view => view.Status == status);
+        if (source is null && scope.Seen(http.User) is { } seen)
+        {
+            string[] own = [.. seen];
+            query = query.Where(view => view.State.Source.IsOneOf(own));
+        }
+        if (source is not null && externalId is null)
+            query = query.Where(view => view.State.Source == source);
         if (source is not null && externalId is not null)
         {
             var id = CallForHelp.RequestIdOf(source, externalId).Value;

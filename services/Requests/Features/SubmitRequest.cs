@@ -22,16 +22,18 @@ public static class SubmitRequest
         .RequireRoles(Roles.Intake, Roles.Operator)
         .WithSummary("Submit a request")
         .Produces<SubmissionAnswer>(StatusCodes.Status202Accepted)
-        .ProducesProblem(400).ProducesProblem(409).ProducesProblem(422).ProducesProblem(503);
+        .ProducesProblem(400).ProducesProblem(403).ProducesProblem(409).ProducesProblem(422).ProducesProblem(503);
 
     private static async Task<IResult> HandleAsync([FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, IntakeForm form,
-        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, RequestLinks own, AdmissionControl admission, TimeProvider time)
+        HttpContext http, Submissions submissions, Fingerprints fingerprints, PersonLinks links, RequestLinks own, FrontEndScope scope, AdmissionControl admission, TimeProvider time)
     {
         if (!TryReadKey(idempotencyKey, out var key, out var problem))
             return problem;
         var (call, errors) = IntakeCheck.Run(form, time.GetUtcNow());
         if (call is null)
             return Problems.Invalid(errors);
+        if (!scope.MayActFor(http.User, call.Source))
+            return FrontEndScope.NotYourSource;
         var keyHashes = fingerprints.OfIdempotencyKey(http.User.Subject(), key);
         var first = Convert.ToBase64String(keyHashes[0]);
         if (!InProgress.TryAdd(first, 0))
@@ -134,6 +136,23 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
 
     protected override async Task<IReadOnlyList<SubmissionOutcome>> CommitAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
     {
+        var youngest = items.Max(item => item.CameAt);
+        admission.Pace.Begin(youngest);
+        try
+        {
+            var outcomes = await CommitPageAsync(items, cancellation);
+            admission.Pace.End(youngest);
+            return outcomes;
+        }
+        catch
+        {
+            admission.Pace.Abandon();
+            throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<SubmissionOutcome>> CommitPageAsync(IReadOnlyList<Submission> items, CancellationToken cancellation)
+    {
         await using var session = store.LightweightSession();
         var changes = new StreamChanges(session);
         await using var beside = store.QuerySession();
@@ -156,7 +175,6 @@ public sealed class Submissions(IDocumentStore store, NpgsqlDataSource database,
         // A page of repetitions has nothing to commit.
         if (changes.Queue() || session.PendingChanges.Operations().Any())
             await session.SaveChangesAsync(cancellation);
-        admission.Note(items.Min(item => Stopwatch.GetElapsedTime(item.CameAt)));
         return outcomes;
     }
 

@@ -19,8 +19,6 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
     public const string SecondsKey = "Admission:LongestSubmissionSeconds";
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Counted = TimeSpan.FromHours(1);
-    /// <summary>One slow second is a pause of something, several in a row are a load.</summary>
-    private const int SlowSeconds = 3;
     private const int ShortestRetry = 10;
     private const int LongestRetry = 30;
 
@@ -29,9 +27,7 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
     private static readonly Gauge<int> UnaskedNow = Meter.CreateGauge<int>("huzhu.requests.unasked", description: "Requests of the last hour for which nobody has been asked, because so much is under way");
     private static readonly Counter<long> Shed = Meter.CreateCounter<long>("huzhu.requests.shed", description: "Calls that were shed, by urgency and channel");
 
-    private readonly Queue<double> _quickest = new(Enumerable.Repeat(0.0, SlowSeconds));
     private volatile AdmissionState _state = AdmissionState.Initial;
-    private long _quickestTicks = long.MaxValue;
     private DateTimeOffset? _calmSince;
 
     public AdmissionSigns Limits { get; } = new(Read(configuration, UnaskedKey, 2_000, 1_000_000, int.Parse), Read(configuration, SecondsKey, 1.0, 3_600, double.Parse));
@@ -40,6 +36,9 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
     public AdmissionSigns Seen { get; private set; } = new(0, 0);
 
     public AdmissionState State => _state;
+
+    /// <summary>To be told of every commit of submissions.</summary>
+    public SubmissionPace Pace { get; } = new(time);
 
     public bool Sheds(Urgency urgency) => Admission.Sheds(_state.Mode, urgency);
 
@@ -50,13 +49,6 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
         // So that the web server's own metric tells this 503, which is meant, from one of a fault.
         http.Features.Get<IHttpMetricsTagsFeature>()?.Tags.Add(new("error.type", "shedding"));
         http.Response.Headers.RetryAfter = Random.Shared.Next(ShortestRetry, LongestRetry + 1).ToString(CultureInfo.InvariantCulture);
-    }
-
-    /// <summary>A submission is in the log, so long after it came.</summary>
-    public void Note(TimeSpan took)
-    {
-        for (var known = Volatile.Read(ref _quickestTicks); took.Ticks < known; known = Volatile.Read(ref _quickestTicks))
-            Interlocked.CompareExchange(ref _quickestTicks, took.Ticks, known);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -86,12 +78,9 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
 
     private async Task LookAsync(CancellationToken cancellation)
     {
-        var quickest = Interlocked.Exchange(ref _quickestTicks, long.MaxValue);
-        _quickest.Dequeue();
-        _quickest.Enqueue(quickest == long.MaxValue ? 0 : TimeSpan.FromTicks(quickest).TotalSeconds);
         var now = time.GetUtcNow();
         var (unasked, state, version) = await ReadAsync(now - Counted, cancellation);
-        Seen = new AdmissionSigns(unasked, Math.Round(_quickest.Min(), 3));
+        Seen = new AdmissionSigns(unasked, Math.Round(Pace.Look(await WaitForThreadAsync()), 3));
         _state = state;
         _calmSince = Seen.IsCalm(Limits) ? _calmSince ?? now : null;
         if (Admission.Decide(state, Seen, Limits, _calmSince, now).Events is [var changed])
@@ -104,6 +93,13 @@ public sealed class AdmissionControl(IDocumentStore store, NpgsqlDataSource data
         }
         UnaskedNow.Record(unasked);
         IsSheddingNow.Record(_state.Mode is AdmissionMode.Shedding ? 1 : 0);
+    }
+
+    private async Task<TimeSpan> WaitForThreadAsync()
+    {
+        var ready = time.GetTimestamp();
+        // Behind everything that is ready now.
+        return await Task.Factory.StartNew(() => time.GetElapsedTime(ready), CancellationToken.None, TaskCreationOptions.PreferFairness, TaskScheduler.Default);
     }
 
     /// <summary>How many are unasked, and no more than it takes to know that they are too many; and the newest event of the stream.</summary>

@@ -1,5 +1,6 @@
 using Huzhu.Requests.Domain;
 using Huzhu.ServiceDefaults;
+using JasperFx.Events;
 using Marten;
 
 namespace Huzhu.Requests.Storage;
@@ -21,7 +22,7 @@ public sealed class StreamChanges(IDocumentSession session)
         foreach (var id in wanted)
             _streams[id] = new Stream();
         foreach (var e in await session.ReadStreamsAsync(wanted, cancellation))
-            _streams[e.StreamId].Take((RequestEvent)e.Data);
+            _streams[e.StreamId].Take(e);
     }
 
     public RequestState StateOf(Guid id) => _streams[id].State;
@@ -47,12 +48,7 @@ public sealed class StreamChanges(IDocumentSession session)
                 ? session.Events.StartStream(id, events)
                 : session.Events.Append(id, stream.ReadVersion + events.Length, events);
             for (var index = 0; index < events.Length; index++)
-            {
-                var (_, cause) = stream.Added[index];
-                action.Events[index].CausationId = cause.CausationId;
-                if (cause.TraceParent is not null)
-                    action.Events[index].SetHeader(Cause.TraceParentHeader, cause.TraceParent);
-            }
+                action.Events[index].Mark(stream.Added[index].Cause);
         }
         return any;
     }
@@ -64,18 +60,24 @@ public sealed class StreamChanges(IDocumentSession session)
         public List<RequestEvent> Events { get; } = [];
         public List<(RequestEvent Event, Cause Cause)> Added { get; } = [];
 
-        public void Take(RequestEvent happened)
+        /// <summary>Where the request's trace began.</summary>
+        private string? _began;
+
+        public void Take(IEvent stored)
         {
+            var happened = (RequestEvent)stored.Data;
             Events.Add(happened);
             State = Request.Evolve(State, happened);
             ReadVersion++;
+            _began ??= stored.TraceParent();
         }
 
         public void Add(RequestEvent happened, Cause cause)
         {
             Events.Add(happened);
             State = Request.Evolve(State, happened);
-            Added.Add((happened, cause));
+            _began ??= cause.TraceParent;
+            Added.Add((happened, cause.Within(_began)));
         }
     }
 }

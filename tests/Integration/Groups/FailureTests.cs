@@ -101,11 +101,11 @@ public sealed class FailureTests(Servers servers)
     [Fact]
     public async Task events_wait_while_the_database_is_away_and_none_is_lost_or_dead_lettered()
     {
-        Interruptible? path = null;
+        FaultProxy? path = null;
         await using var groups = await GroupsService.StartAsync(servers, through: (database, amqp) =>
         {
             var connection = new NpgsqlConnectionStringBuilder(database);
-            path = new Interruptible(connection.Host!, connection.Port);
+            path = new FaultProxy(connection.Port);
             return (new NpgsqlConnectionStringBuilder(database) { Port = path.Port, Timeout = 2 }.ConnectionString, amqp);
         });
         await using var _ = path!;
@@ -113,7 +113,7 @@ public sealed class FailureTests(Servers servers)
         for (var index = 0; index < 20; index++)
             providers.Add(await groups.ProviderAsync());
 
-        path!.Cut();
+        path!.TakeAway();
         foreach (var (provider, index) in providers.Select((provider, index) => (provider, index)))
             await PublishBinaryAsync(groups, provider, Closed, $"away-{index}");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await groups.PostAsync("/v1/providers", groups.Operator, Entry())).Status);
@@ -131,11 +131,11 @@ public sealed class FailureTests(Servers servers)
     [Fact]
     public async Task the_consumer_comes_back_after_the_broker_was_away_and_says_when_it_is_not_there()
     {
-        Interruptible? path = null;
+        FaultProxy? path = null;
         await using var groups = await GroupsService.StartAsync(servers, through: (database, amqp) =>
         {
             var address = new UriBuilder(amqp);
-            path = new Interruptible(address.Host, address.Port);
+            path = new FaultProxy(address.Port);
             address.Port = path.Port;
             return (database, address.Uri.AbsoluteUri);
         });
@@ -144,7 +144,7 @@ public sealed class FailureTests(Servers servers)
         await PublishBinaryAsync(groups, id, Closed, "before");
         await groups.OpeningBecomesAsync(id, "closed");
 
-        path!.Cut();
+        path!.TakeAway();
         await Eventually.Async(async () => await HealthAsync(groups, "ready") == "Degraded", "it says that the broker is away");
         await PublishBinaryAsync(groups, id, Reopened, "meanwhile");
         // The directory goes on: what is registered meanwhile is told when the broker is back.

@@ -47,6 +47,31 @@ public sealed class LifeOfAMatchTests(SharedMatching shared) : IClassFixture<Sha
     }
 
     [Fact]
+    public async Task whatever_moves_a_need_stays_in_its_trace_and_is_linked_to_it()
+    {
+        var host = shared.Host;
+        var need = await host.SubmitAsync(_town.Need());
+        await host.EventuallyAsync(need.NeedId, "waiting");
+        // A group that registers, and answers: each has another trace.
+        var group = await host.ListAsync(_town.Responder(metresNorth: 100));
+        await host.ListAsync(_town.Responder(metresNorth: 200));
+        var match = await host.EventuallyAsync(need.NeedId, "offered");
+        match = await host.AnswerAsync(Open(match).Single(), "decline", new { reason = "no-capacity" });
+        await host.AnswerAsync(Open(match).Single(), "accept");
+
+        Assert.Equal(1, await host.CountAsync($"select count(distinct split_part(headers ->> 'traceparent', '-', 2)) from huzhu.mt_events where stream_id = '{need.NeedId}'"));
+        Assert.Equal(0, await host.CountAsync($"select count(*) from huzhu.mt_events where stream_id = '{need.NeedId}' and headers ->> 'traceparent' is null"));
+        var linked = $"select count(*) from huzhu.mt_events e join huzhu.mt_events cause on cause.headers ->> 'traceparent' = e.headers ->> 'tracelink' where e.stream_id = '{need.NeedId}'";
+        Assert.Equal(1, await host.CountAsync($"{linked} and e.type = 'offer_made' and cause.stream_id = '{group}' and cause.type = 'responder_listed'"));
+        Assert.Equal(1, await host.CountAsync($"select count(*) from huzhu.mt_events where stream_id = '{need.NeedId}' and type = 'offer_accepted' and split_part(headers ->> 'tracelink', '-', 2) <> split_part(headers ->> 'traceparent', '-', 2)"));
+        // The places that it took are found by the same trace.
+        Assert.Equal(2, await host.CountAsync($"""
+            select count(*) from huzhu.mt_events where type = 'place_held' and split_part(headers ->> 'traceparent', '-', 2) =
+                (select split_part(headers ->> 'traceparent', '-', 2) from huzhu.mt_events where stream_id = '{need.NeedId}' and version = 1)
+            """));
+    }
+
+    [Fact]
     public async Task a_declined_offer_goes_to_the_next_one_at_once_and_not_back()
     {
         var host = shared.Host;

@@ -396,6 +396,8 @@ public sealed class ManyNeedsTests(Servers servers, SharedMatching shared) : ICl
         var joined = await host.AddReplicaAsync();
         var declined = await host.AnswerAsync(offer, "decline", new { reason = "other" }, joined);
         Assert.Equal(free.ToString(), (string)declined["offers"]![1]!["responderId"]!);
+        // Whichever replica decides, the event says who acted.
+        Assert.Equal(1, await host.CountAsync($"select count(*) from huzhu.mt_events where stream_id = '{first.NeedId}' and type = 'offer_declined' and data ->> 'by' = 'test'"));
         Assert.Equal(0, (int)(await host.ResponderAsync(full, joined))!["held"]!);
         // What the second has done the first one sees, without a conflict to teach it.
         var second = await host.SubmitAsync(_town.Need());

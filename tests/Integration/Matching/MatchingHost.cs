@@ -77,9 +77,10 @@ public sealed class MatchingHost : IAsyncDisposable
 
     public void Thaw(int replica) => _replicas[replica].Signal("CONT");
 
-    /// <summary>What a counter of the replica has counted.</summary>
-    public async Task<double> MetricAsync(int replica, string name) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
-        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
+    /// <summary>What a metric of the replica says, of those with these labels taken together.</summary>
+    public async Task<double> MetricAsync(int replica, string name, params (string Key, string Value)[] labels) => (await HttpOf(replica).GetStringAsync("/metrics")).Split('\n')
+        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && labels.All(label => line.Contains($"{label.Key}=\"{label.Value}\"", StringComparison.Ordinal)))
+        .Sum(line => double.Parse(line[line.IndexOf('}', StringComparison.Ordinal)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
 
     /// <summary>All timers of the need fire now, whatever their time.</summary>
     public async Task<int> FireTimersAsync(NeedId need)
@@ -117,11 +118,19 @@ public sealed class MatchingHost : IAsyncDisposable
     public async Task<JsonNode> AnswerAsync(JsonNode offer, string answer, object? body = null, int replica = 0) =>
         await AnswerAsync(OfferId.Of(Guid.Parse((string)offer["offerId"]!)), answer, body, replica);
 
+    /// <returns>The match after it.</returns>
     public async Task<JsonNode> AnswerAsync(OfferId offer, string answer, object? body = null, int replica = 0)
     {
-        var (status, match) = await SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/{answer}", body, replica: replica);
-        Assert.True(status == 200, $"{answer} answered {status}: {match}");
-        return match!;
+        var (status, answered) = await SendAsync(HttpMethod.Post, $"/v1/offers/{offer}/{answer}", body, replica: replica);
+        Assert.True(status == 200, $"{answer} answered {status}: {answered}");
+        return (await SendAsync(HttpMethod.Get, $"/v1/matches/{await NeedOfAsync(offer)}", replica: replica)).Body!;
+    }
+
+    private async Task<Guid> NeedOfAsync(OfferId offer)
+    {
+        await using var command = _data.CreateCommand("select stream_id from huzhu.mt_events where type = 'offer_made' and data ->> 'offerId' = $1");
+        command.Parameters.AddWithValue(offer.ToString());
+        return (Guid)(await command.ExecuteScalarAsync())!;
     }
 
     public async Task<JsonNode?> MatchAsync(NeedId need) => (await SendAsync(HttpMethod.Get, $"/v1/matches/{need}")).Body is { } body && body["code"] is null ? body : null;

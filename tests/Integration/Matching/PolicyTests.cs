@@ -87,7 +87,7 @@ public sealed class PolicyTests(SharedMatching shared) : IClassFixture<SharedMat
         Assert.Equal(known.ToString(), (string)match["offers"]![0]!["responderId"]!);
 
         var path = $"/v1/matches/{need.NeedId}/explanation";
-        foreach (var role in new[] { Roles.Operator, Roles.Auditor, Roles.Coordinator, Roles.Responder, Roles.Intake })
+        foreach (var role in new[] { Roles.Operator, Roles.Auditor, Roles.Service })
         {
             var (status, explanation) = await host.SendAsync(HttpMethod.Get, path, token: host.Token(role));
             Assert.Equal(200, status);

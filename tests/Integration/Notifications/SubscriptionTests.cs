@@ -64,6 +64,33 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
     }
 
     [Fact]
+    public async Task a_front_end_that_acts_for_one_source_hears_of_its_own_requests_alone()
+    {
+        string[] own = ["hotline-a"];
+        var (id, hook, _) = await SubscribeAsync(new { }, sources: own);
+        var seen = (await SendAsync(HttpMethod.Get, $"/v1/subscriptions/{id}")).Body!;
+        Assert.Equal("""["hotline-a"]""", seen["sources"]!.ToJsonString());
+        var foreign = new { url = fixture.Receiver.Address + hook, sources = new[] { "hotline-a", "hotline-b" } };
+        foreach (var (method, path) in new[] { (HttpMethod.Post, ""), (HttpMethod.Patch, $"/{id}") })
+        {
+            var (status, problem) = await SendAsync(method, $"/v1/subscriptions{path}", foreign, sources: own);
+            Assert.Equal((HttpStatusCode.Forbidden, "not-your-source"), (status, (string?)problem!["code"]));
+        }
+        // An empty list lets everything through, and everything is what the token may see.
+        Assert.Equal("""["hotline-a"]""", (await SendAsync(HttpMethod.Patch, $"/v1/subscriptions/{id}", new { sources = Array.Empty<string>() }, sources: own)).Body!["sources"]!.ToJsonString());
+
+        var (mine, theirs, unknown) = (new Case(fixture), new Case(fixture), new Case(fixture));
+        fixture.Directory.Answer($"/v1/requests/{mine.Request}", new { source = "hotline-a" });
+        fixture.Directory.Answer($"/v1/requests/{theirs.Request}", new { source = "hotline-b" });
+        // Away for a while: the event waits, and nothing is lost.
+        fixture.Directory.FailNext($"/v1/requests/{mine.Request}", 6);
+        foreach (var given in new[] { theirs, unknown, mine })
+            await fixture.TellAsync(given.State(NeedState.Waiting));
+        Assert.Equal(mine.Need.ToString(), (string?)(await fixture.Receiver.FirstAsync(hook)).Event["subject"]);
+        Assert.Single(fixture.Receiver.At(hook));
+    }
+
+    [Fact]
     public async Task a_rotated_secret_signs_beside_the_old_one()
     {
         var (id, hook, old) = await SubscribeAsync(new { });
@@ -187,12 +214,12 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
         }
     }
 
-    private async Task<(Guid Id, string Hook, string Secret)> SubscribeAsync(object filter, WebhookReceiver? receiver = null, bool heard = true)
+    private async Task<(Guid Id, string Hook, string Secret)> SubscribeAsync(object filter, WebhookReceiver? receiver = null, bool heard = true, string[]? sources = null)
     {
         var hook = $"/subscriber/{Guid.NewGuid():N}";
         var body = System.Text.Json.JsonSerializer.SerializeToNode(filter)!.AsObject();
         body["url"] = (receiver ?? fixture.Receiver).Address + hook;
-        var (status, answer) = await SendAsync(HttpMethod.Post, "/v1/subscriptions", body);
+        var (status, answer) = await SendAsync(HttpMethod.Post, "/v1/subscriptions", body, sources: sources);
         Assert.Equal(HttpStatusCode.Created, status);
         // Within a second every replica knows of it.
         if (heard)
@@ -200,11 +227,11 @@ public sealed class SubscriptionTests(NotificationsFixture fixture) : IAsyncDisp
         return ((Guid)answer!["id"]!, hook, (string)answer["secret"]!);
     }
 
-    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(HttpMethod method, string path, object? body = null, string? subject = null, string[]? roles = null)
+    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(HttpMethod method, string path, object? body = null, string? subject = null, string[]? roles = null, string[]? sources = null)
     {
         using var http = new HttpClient();
         using var request = new HttpRequestMessage(method, new Uri(fixture.Service.BaseAddress, path));
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", fixture.Host.Token(subject ?? _owner, roles ?? ["intake"]));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", fixture.Host.Token(subject ?? _owner, roles ?? ["intake"], sources: sources));
         request.Content = body is null ? null : JsonContent.Create(body);
         using var response = await http.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();

@@ -37,6 +37,9 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
     /// <summary>Here Matching says what a test has it say, and to most needs it says nothing.</summary>
     protected virtual string MostUnasked => "1000000";
 
+    /// <summary>A machine that is slow by itself is no overload here.</summary>
+    protected virtual string LongestSubmissionSeconds => "3600";
+
     public string Database { get; private set; } = "";
     public string Broker { get; private set; } = "";
     public ServiceKeys Keys { get; } = ServiceKeys.Random();
@@ -86,7 +89,7 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
                 // As much as ./huzhu ever says, so that there is something to look for markers in.
                 ["Logging__LogLevel__Default"] = "Information",
                 ["Admission__MostUnasked"] = MostUnasked,
-                ["Admission__LongestSubmissionSeconds"] = "3600",
+                ["Admission__LongestSubmissionSeconds"] = LongestSubmissionSeconds,
                 ["Places__SubDistrictsFile"] = map,
                 // What is tested is what is answered, however slow the machine.
                 ["Channels__AnswerWithinMilliseconds"] = "15000",
@@ -119,6 +122,8 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
 
     public ServiceProcess Process(int replica = 1) => _host!["requests", replica];
 
+    public string Token(string subject, string[] roles, string[]? sources = null) => _host!.Token(subject, roles, sources: sources);
+
     /// <summary>The memory that the first replica has of the machine, in bytes.</summary>
     public async Task<long> MemoryAsync()
     {
@@ -127,11 +132,11 @@ public class RequestsFixture(Servers servers) : IAsyncLifetime
     }
 
     public async Task<(int Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(HttpMethod method, string path, object? body = null,
-        string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null)
+        string? role = "intake", string? key = null, int replica = 1, string? ifMatch = null, string? token = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(_host!["requests", replica].BaseAddress, path));
         if (role is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _host.Token($"test-{role}", [role]));
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token ?? Token($"test-{role}", [role]));
         if (key is not null)
             request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
         if (ifMatch is not null)

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Huzhu.Contracts;
 using Huzhu.Requests.Intake;
 using Huzhu.TestKit;
+using Npgsql;
 using Xunit;
 using static Huzhu.Tests.Integration.Requests.RequestsFixture;
 
@@ -12,6 +13,7 @@ public sealed class SheddingFixture(Servers servers) : RequestsFixture(servers)
     public const int Most = 8;
 
     protected override string MostUnasked => Most.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    protected override string LongestSubmissionSeconds => "5";
 }
 
 /// <summary>Overload is declared: who is taken in meanwhile, what becomes of the others, and how it ends.</summary>
@@ -85,6 +87,32 @@ public sealed class SheddingTests(SheddingFixture requests) : IClassFixture<Shed
         Assert.Equal(id.ToString(), (string?)later["requestId"]);
         // And what waited is taken in by itself.
         await EventuallyAsync("the message that waited to be taken in", async () => (await requests.CountAsync("select count(*) from huzhu.mt_events where type = 'turn_taken'") == 4, null));
+    }
+
+    [Fact]
+    public async Task calls_that_are_not_answered_at_all_are_too_many_as_well()
+    {
+        await EventuallyModeAsync("open");
+        var began = await requests.CountAsync("select count(*) from huzhu.mt_events where type = 'shedding_began'");
+        Task<JsonNode> waiting;
+        await using (var database = NpgsqlDataSource.Create(requests.Database))
+        await using (var connection = await database.OpenConnectionAsync(TestContext.Current.CancellationToken))
+        await using (var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken))
+        {
+            // Every submission writes there; to look whether one is known goes on.
+            await using var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0; lock table huzhu.idempotency_keys in exclusive mode", connection, transaction);
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+            waiting = requests.SubmitAsync(Call());
+            await EventuallyModeAsync("shedding");
+            var (status, problem, _) = await requests.SendAsync(HttpMethod.Post, "/v1/requests", Call(urgency: "routine"), key: NewKey());
+            Assert.Equal((503, "shedding"), (status, (string?)problem!["code"]));
+        }
+
+        // What was waiting is taken in, and all that come after it.
+        var taken = await waiting;
+        await requests.MatchingSaysAsync(taken, 1, NeedState.Offered);
+        await EventuallyModeAsync("open");
+        Assert.Equal(began + 1, await requests.CountAsync("select count(*) from huzhu.mt_events where type = 'shedding_began'"));
     }
 
     private WeChatCaller Caller(HttpClient http) => new(http, new Uri(requests.Process().BaseAddress, "/channels/wechat/aes"), key: WeChatCaller.Key);

@@ -254,7 +254,7 @@ public sealed class SpoolTests(Servers servers)
     {
         var infrastructure = await servers.InfrastructureAsync();
         var database = new NpgsqlConnectionStringBuilder(await servers.CreateDatabaseAsync("requests_spool"));
-        await using var path = new Interruptible(database.Host!, database.Port);
+        await using var path = new FaultProxy(database.Port);
         var direct = database.ConnectionString;
         (database.Host, database.Port) = ("127.0.0.1", path.Port);
         var spool = Directory.CreateDirectory(Path.Combine(infrastructure.Run.FullPath, "spool-test"));
@@ -270,7 +270,7 @@ public sealed class SpoolTests(Servers servers)
         var caller = new WeChatCaller(http, new Uri(host["requests"].BaseAddress, "/channels/wechat/aes"), key: WeChatCaller.Key);
         await caller.SayAsync("你好");
 
-        path.Cut();
+        path.TakeAway();
         var plea = caller.Message("text", "<Content><![CDATA[胰岛素没有了]]></Content>");
         for (var delivery = 0; delivery < 3; delivery++)
         {

@@ -47,7 +47,7 @@ public sealed class MasterKeysTests(Servers servers) : IAsyncLifetime
         await using var without = await StartAsync(_next, null);
         await AllReadableAsync(without, people);
         await using var log = without.Store.QuerySession();
-        Assert.Equal([(IdOf(_next), 1200L), (IdOf(_next), 0L)], (await log.Events.FetchStreamAsync(People.KeysStream, token: Never)).Select(stored => (DataKeysRewrapped)stored.Data).Select(done => (done.MasterKey, done.Rewrapped)));
+        Assert.Equal([(IdOf(_next), 1200L, "op-7"), (IdOf(_next), 0L, "op-7")], (await log.Events.FetchStreamAsync(People.KeysStream, token: Never)).Select(stored => (DataKeysRewrapped)stored.Data).Select(done => (done.MasterKey, done.Rewrapped, done.By)));
     }
 
     [Fact]
@@ -129,12 +129,22 @@ public sealed class MasterKeysTests(Servers servers) : IAsyncLifetime
         await AllReadableAsync(found, unreadable);
     }
 
+    [Fact]
+    public async Task nobody_has_keys_wrapped_anew_without_a_name()
+    {
+        await WriteAsync(_old, null, 1);
+        await using var app = SampleService.Build(_database, _broker, masterKey: _next, previousMasterKey: _old);
+        foreach (var args in new[] { ["--rewrap-keys"], new[] { "--rewrap-keys", "--by" }, ["--rewrap-keys", "--by", ""], ["--rewrap-keys", "--by", new string('x', 201)] })
+            Assert.Contains("--by", (await Assert.ThrowsAsync<InvalidOperationException>(() => app.RunHuzhuAsync(args))).Message);
+        Assert.Equal([(IdOf(_old), 1L)], await CountAsync());
+    }
+
     private Task<SampleService> StartAsync(byte[] masterKey, byte[]? previous) => SampleService.StartAsync(_database, _broker, masterKey: masterKey, previousMasterKey: previous);
 
     private async Task RewrapAsync(byte[] masterKey, byte[]? previous)
     {
         await using var app = SampleService.Build(_database, _broker, masterKey: masterKey, previousMasterKey: previous);
-        await app.RunHuzhuAsync(["--rewrap-keys"]);
+        await app.RunHuzhuAsync(["--rewrap-keys", "--by", "op-7"]);
     }
 
     private async Task<Dictionary<Guid, Protected>> WriteAsync(byte[] masterKey, byte[]? previous, int people)

@@ -1,6 +1,9 @@
+using System.Globalization;
+using System.Text;
 using Huzhu.Local.Infrastructure;
+using Huzhu.Local.Scenarios;
 using Huzhu.TestKit;
-using Npgsql;
+using RabbitMQ.Client;
 using Xunit;
 
 namespace Huzhu.SystemTests.Faults;
@@ -14,11 +17,10 @@ namespace Huzhu.SystemTests.Faults;
 public sealed class CrashPointTests(Servers servers, ITestOutputHelper output)
 {
     private static readonly TimeSpan ReachedWithin = TimeSpan.FromSeconds(20);
-    private static readonly IReadOnlyList<string> Services = ["requests", "matching", "notifications"];
 
-    /// <summary>Which steps each of them takes for one need, and how often a step is caught further on.</summary>
+    /// <summary>Which steps each of them takes, for one need or for one word of a provider, and how often a step is caught further on.</summary>
     private static IEnumerable<(string Service, WireStep Step, int Nth)> AllPoints() =>
-        from service in Services
+        from service in Repository.ServiceNames
         from step in Enum.GetValues<WireStep>()
         from nth in new[] { 1, 2 }
         select (service, step, nth);
@@ -33,19 +35,27 @@ public sealed class CrashPointTests(Servers servers, ITestOutputHelper output)
             points = points[..(FaultSettings.IsAsked ? 3 : 1)];
         output.WriteLine($"Seed {FaultSettings.Seed}, {points.Length} crash points.");
 
-        await using var wired = await WiredServices.StartAsync(servers);
+        await using var wired = await WiredServices.StartAsync(servers, "crash");
         await using var load = new FaultLoad(wired.Services);
         await load.RegisterGroupsAsync("crash", groups: 2);
         await load.SubmitAsync($"crash-{FaultSettings.Seed}-first");
+
+        await using var connection = await new ConnectionFactory { Uri = wired.Broker }.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
 
         var caught = new List<string>();
         foreach (var (index, (service, step, nth)) in points.Index())
         {
             var proxy = step is WireStep.Commit or WireStep.Committed ? wired.Databases[service] : wired.Brokers[service];
+            // Groups hears of no need: what it does is done for a provider that says that it closes.
+            var providers = new List<Guid>();
+            while (service == "groups" && providers.Count < nth)
+                providers.Add(await load.RegisterProviderAsync($"crash {index} {providers.Count}"));
             var reached = proxy.StopAt(step, nth);
-            var submission = load.SubmitAsync($"crash-{FaultSettings.Seed}-{index}");
             // Some steps come with the next need: a page tells more than one, an acknowledgement is for several.
-            var second = nth > 1 ? load.SubmitAsync($"crash-{FaultSettings.Seed}-{index}-next") : Task.FromResult(Guid.Empty);
+            var work = Task.WhenAll(service == "groups"
+                ? providers.Select(provider => CloseAsync(channel, provider, load))
+                : Enumerable.Range(0, nth).Select(need => load.SubmitAsync($"crash-{FaultSettings.Seed}-{index}-{need}")));
             if (await Task.WhenAny(reached, Task.Delay(ReachedWithin)) == reached)
             {
                 caught.Add($"{service} {step} {nth}");
@@ -58,52 +68,31 @@ public sealed class CrashPointTests(Servers servers, ITestOutputHelper output)
             proxy.Release();
             if (!wired.Services[service].IsAlive)
                 await wired.Services[service].RestartAsync();
-            await Task.WhenAll(submission, second);
+            await work;
         }
         await load.CheckAsync(wired.ConnectionStrings, TimeSpan.FromMinutes(5));
         output.WriteLine($"{caught.Count} of {points.Length} caught, each recovered: {string.Join(", ", caught)}.");
         Assert.Equal(points.Length, caught.Count);
     }
 
-    /// <summary>Four services that reach their database and the broker only through proxies of their own.</summary>
-    private sealed class WiredServices : IAsyncDisposable
+    /// <summary>The provider's own system says so on its exchange; that the broker has it is the promise.</summary>
+    private static async Task CloseAsync(IChannel channel, Guid provider, FaultLoad load)
     {
-        public required ServiceHost Services { get; init; }
-        public required IReadOnlyDictionary<string, FaultProxy> Databases { get; init; }
-        public required IReadOnlyDictionary<string, FaultProxy> Brokers { get; init; }
-
-        /// <summary>Past the proxies.</summary>
-        public required IReadOnlyDictionary<string, string> ConnectionStrings { get; init; }
-
-        public static async Task<WiredServices> StartAsync(Servers servers)
+        var properties = new BasicProperties
         {
-            var infrastructure = await servers.InfrastructureAsync();
-            var (direct, databases, brokers) = (new Dictionary<string, string>(), new Dictionary<string, FaultProxy>(), new Dictionary<string, FaultProxy>());
-            var broker = await servers.CreateVirtualHostAsync("crash");
-            foreach (var service in Repository.ServiceNames)
+            ContentType = "application/json",
+            DeliveryMode = DeliveryModes.Persistent,
+            Headers = new Dictionary<string, object?>
             {
-                direct[service] = await servers.CreateDatabaseAsync($"crash_{service}");
-                databases[service] = new FaultProxy(infrastructure.Postgres.Port);
-                brokers[service] = new FaultProxy(infrastructure.RabbitMq.AmqpPort);
-            }
-            var services = await ServiceHost.StartAsync(infrastructure.Run, new ServiceHostOptions
-            {
-                Databases = direct.ToDictionary(entry => entry.Key, entry => new NpgsqlConnectionStringBuilder(entry.Value) { Port = databases[entry.Key].Port }.ConnectionString),
-                AmqpUri = broker,
-                Environment = new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "5000" },
-                EnvironmentOf = brokers.ToDictionary(entry => entry.Key, entry => (IReadOnlyDictionary<string, string>)new Dictionary<string, string>
-                {
-                    ["ConnectionStrings__Broker"] = new UriBuilder(broker) { Port = entry.Value.Port }.Uri.AbsoluteUri,
-                }),
-            });
-            return new WiredServices { Services = services, Databases = databases, Brokers = brokers, ConnectionStrings = direct };
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await Services.DisposeAsync();
-            foreach (var proxy in Databases.Values.Concat(Brokers.Values))
-                await proxy.DisposeAsync();
-        }
+                ["cloudEvents_specversion"] = "1.0",
+                ["cloudEvents_id"] = $"{provider}",
+                ["cloudEvents_source"] = "urn:crash",
+                ["cloudEvents_type"] = "org.huzhu.provider.closed.v1",
+                ["cloudEvents_subject"] = $"{provider}",
+                ["cloudEvents_time"] = DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture),
+            },
+        };
+        await channel.BasicPublishAsync("huzhu.providers", "crash.closures", mandatory: true, properties, Encoding.UTF8.GetBytes("""{"reason":"lockdown"}"""));
+        load.Promise(new AcceptedCall(Call.PublishClosure, provider, [], "", DateTimeOffset.UtcNow));
     }
 }

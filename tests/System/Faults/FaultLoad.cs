@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Huzhu.Local.Infrastructure;
 using Huzhu.Local.Scenarios;
@@ -24,6 +25,8 @@ internal sealed class FaultLoad : IAsyncDisposable
     private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2) }) { Timeout = TimeSpan.FromSeconds(20) };
     private readonly string _intake, _coordinator;
     private readonly ConcurrentQueue<AcceptedCall> _accepted = new();
+    /// <summary>Answers of coordinators that were not taken. Of an offer that was over by then this is as it should be.</summary>
+    private readonly ConcurrentQueue<string> _refused = new();
     private readonly ConcurrentDictionary<Guid, byte> _offers = new();
     private readonly Dictionary<string, long> _read = [];
     private readonly CancellationTokenSource _stop = new();
@@ -55,9 +58,27 @@ internal sealed class FaultLoad : IAsyncDisposable
         foreach (var index in Enumerable.Range(0, groups))
         {
             var name = $"{prefix} {index}";
-            var (_, entry) = await CallAsync("groups", "/v1/groups", _coordinator, Client.Entry(name, 30.0 + index * 0.001, 120.0, PlacesEach, radiusMetres: 50_000), null);
-            _accepted.Enqueue(new AcceptedCall(Call.RegisterGroup, Guid.Parse((string)entry!["id"]!), [], name, DateTimeOffset.UtcNow));
+            await RegisterAsync(Call.RegisterGroup, "/v1/groups", name, Client.Entry(name, 30.0 + index * 0.001, 120.0, PlacesEach, radiusMetres: 50_000));
         }
+    }
+
+    /// <summary>Far from all needs, so that it is asked for none.</summary>
+    public Task<Guid> RegisterProviderAsync(string name) =>
+        RegisterAsync(Call.RegisterProvider, "/v1/providers", name, Client.Entry(name, 45.0, 90.0, radiusMetres: 1000));
+
+    /// <summary>A promise that was not given to a call of this load.</summary>
+    public void Promise(AcceptedCall call) => _accepted.Enqueue(call);
+
+    /// <summary>With an id of its own choice, so that a repeat of the call is no other entry.</summary>
+    private async Task<Guid> RegisterAsync(Call call, string path, string name, object entry)
+    {
+        var id = Guid.NewGuid();
+        var body = JsonSerializer.SerializeToNode(entry)!.AsObject();
+        body["id"] = id;
+        var (status, answer) = await CallAsync("groups", path, _coordinator, body, null);
+        Assert.True(status == 201, $"{name} was answered {status}: {answer}");
+        _accepted.Enqueue(new AcceptedCall(call, id, [], name, DateTimeOffset.UtcNow));
+        return id;
     }
 
     /// <returns>The need, once its request has been answered.</returns>
@@ -104,6 +125,9 @@ internal sealed class FaultLoad : IAsyncDisposable
         IReadOnlyList<Invariant> invariants = [];
         for (var deadline = DateTime.UtcNow + patience; DateTime.UtcNow < deadline; await Task.Delay(1000))
         {
+            // Who has given up leaves needs as they are: it is its failure that should be told, not what follows from it.
+            if (_coordinating.IsFaulted)
+                await _coordinating;
             var now = await logs.LastSequencesAsync(CancellationToken.None);
             var isStill = IsIdle && now.SequenceEqual(last);
             last = now;
@@ -115,7 +139,7 @@ internal sealed class FaultLoad : IAsyncDisposable
                 return invariants;
         }
         Assert.Fail($"After {patience.TotalSeconds} s: {string.Join("\n", invariants.Where(invariant => !invariant.Holds)
-            .Select(invariant => $"{invariant.Name} ({invariant.ViolationCount}): {string.Join(" | ", invariant.Violations.Take(3))}").DefaultIfEmpty($"it does not come to rest, {_unanswered} calls unanswered"))}");
+            .Select(invariant => $"{invariant.Name} ({invariant.ViolationCount}): {string.Join(" | ", invariant.Violations.Take(3))}").DefaultIfEmpty($"it does not come to rest, {_unanswered} calls unanswered"))}\nRefused: {string.Join(" | ", _refused.DefaultIfEmpty("none"))}");
         return invariants;
     }
 
@@ -191,9 +215,12 @@ internal sealed class FaultLoad : IAsyncDisposable
 
         async Task<bool> SayAsync(Call call, string word)
         {
-            var (status, _) = await CallAsync("matching", $"/v1/offers/{offer}/{word}", _coordinator, new { }, null);
+            var (status, answer) = await CallAsync("matching", $"/v1/offers/{offer}/{word}", _coordinator, new { }, null);
             if (status is < 200 or >= 300)
+            {
+                _refused.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {word} of {offer} for need {need}: {status} {answer?["code"] ?? answer?["type"]}");
                 return false;
+            }
             _accepted.Enqueue(new AcceptedCall(call, offer, [need], "", DateTimeOffset.UtcNow));
             return true;
         }

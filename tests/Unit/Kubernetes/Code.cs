@@ -32,23 +32,37 @@ static class Code
     public static IReadOnlySet<string> Series()
     {
         var series = new HashSet<string>();
-        using var listener = new MeterListener();
-        listener.InstrumentPublished = (instrument, _) =>
+        foreach (var instrument in Instruments())
         {
-            if (!instrument.Meter.Name.StartsWith("Huzhu.", StringComparison.Ordinal))
-                return;
-            var name = instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
-            var kind = instrument.GetType().Name;
+            var (name, kind) = (NameOf(instrument), instrument.GetType().Name);
             if (kind.StartsWith("Histogram", StringComparison.Ordinal))
                 series.UnionWith([name + "_bucket", name + "_sum", name + "_count"]);
             else
                 series.Add(kind.StartsWith("Counter", StringComparison.Ordinal) ? name + "_total" : name);
+        }
+        return series;
+    }
+
+    /// <summary>The limits of the buckets of each histogram that counts seconds.</summary>
+    public static IReadOnlyDictionary<string, IReadOnlyList<double>> Limits() => Instruments().OfType<Histogram<double>>().Where(histogram => histogram.Unit == "s")
+        .ToDictionary(NameOf, histogram => histogram.Advice?.HistogramBucketBoundaries ?? Telemetry.LimitsInSeconds);
+
+    private static string NameOf(Instrument instrument) => instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
+
+    private static List<Instrument> Instruments()
+    {
+        var instruments = new List<Instrument>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument.Meter.Name.StartsWith("Huzhu.", StringComparison.Ordinal))
+                instruments.Add(instrument);
         };
         listener.Start();
         foreach (var type in Manifests.Services.Select(AssemblyOf).Append(typeof(Hosting).Assembly).SelectMany(assembly => assembly.GetTypes())
             .SelectMany(type => BasesOf(type).Prepend(type)).Where(type => !type.ContainsGenericParameters && HasInstruments(type)).Distinct())
             RuntimeHelpers.RunClassConstructor(type.TypeHandle);
-        return series;
+        return instruments;
 
         static bool HasInstruments(Type type) => type.GetFields(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
             .Any(field => field.FieldType.IsAssignableTo(typeof(Instrument)));

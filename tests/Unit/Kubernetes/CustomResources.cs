@@ -224,7 +224,8 @@ sealed record RuleGroup
 
 sealed record AlertRule
 {
-    public string Alert { get; set; } = "";
+    public string? Alert { get; set; }
+    public string? Record { get; set; }
     public string Expr { get; set; } = "";
     public string? For { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];

@@ -26,7 +26,7 @@ static partial class Manifests
     /// <summary>Every file of the folder that holds resources or a patch, by its path from there.</summary>
     public static IEnumerable<string> ResourceFiles =>
         Directory.EnumerateFiles(Folder, "*.yaml", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Folder, file))
-            .Where(file => Path.GetFileName(file) is not ("kustomization.yaml" or "collector-config.yaml" or "alerts.test.yaml")).Order(StringComparer.Ordinal);
+            .Where(file => Path.GetFileName(file) is not ("kustomization.yaml" or "collector-config.yaml" or "alerts.test.yaml" or "objectives.test.yaml")).Order(StringComparer.Ordinal);
 
     public static Kustomization KustomizationOf(string folder) =>
         new DeserializerBuilder().WithNamingConvention(CamelCaseNamingConvention.Instance).IgnoreUnmatchedProperties().Build()

@@ -135,6 +135,22 @@ public class MatchTests
             .Concat(Row("ResponderExcluded", "unknown", "open", "superseded", "done", "declined", "expired", "released", "revoked", "waiting", "escalated", "held", "cancelled", "closed", "tombstone"))),
     };
 
+    /// <summary>Who acted is in the event of the one that acted; what follows from it was nobody's act.</summary>
+    [Fact]
+    public void who_acted_is_in_the_event_of_the_act_alone()
+    {
+        var accepted = Match.DecideAccept(States["parallel"], O1, Later, "op-7").Events;
+        Assert.Equal("op-7", Assert.IsType<OfferAccepted>(accepted[0]).By);
+        Assert.IsType<OfferSuperseded>(accepted[1]);
+        Assert.Equal("op-7", Assert.IsType<OfferDeclined>(Match.DecideDecline(States["sent"], O1, DeclineReason.Other, Later, "op-7").Events[0]).By);
+        Assert.Equal("op-7", Assert.IsType<HelpStarted>(Match.DecideStart(States["accepted"], O1, Later, "op-7").Events[0]).By);
+        Assert.Equal("op-7", Assert.IsType<HelpCompleted>(Match.DecideComplete(States["started"], O1, null, Later, "op-7").Events[0]).By);
+        Assert.Equal("op-7", Assert.IsType<OfferReleased>(Match.DecideRelease(States["accepted"], O1, "ill", Later, "op-7").Events[0]).By);
+        Assert.Equal("op-7", Assert.IsType<OfferRevoked>(Match.DecideRevokeByOperator(States["accepted"], O1, "wrong", Later, "op-7").Events[0]).By);
+        Assert.Null(Assert.IsType<OfferRevoked>(Match.DecideRevoke(States["accepted"], O1, RevocationReasons.ProviderClosed, true, Later).Events[0]).By);
+        Assert.Null(Assert.IsType<HelpCompleted>(Match.DecideConfirm(States["accepted"], Request, Later, Later).Events[0]).By);
+    }
+
     public static TheoryData<string, string> Everything()
     {
         var data = new TheoryData<string, string>();

@@ -39,7 +39,7 @@ public class SamplesTests
         new NotificationUndeliverable("no-fitting-channel", Reference, At),
         new NotificationDropped("offer-expired", Reference, At),
         new RedeliveryRequested("desk", At),
-        new SubscriptionCreated("desk", Filter, "front desk", Target, At),
+        new SubscriptionCreated("desk", Filter with { Sources = ["hotline"] }, "front desk", Target, At),
         new SubscriptionChanged(Filter, null, Target, "desk", At),
         new SecretRotated(Target, At.AddHours(24), "desk", At),
         new SubscriptionDisabled("gone", null, At),
@@ -68,6 +68,16 @@ public class SamplesTests
         var read = serializer.FromJson(Stored[name].GetType(), new MemoryStream(System.Text.Encoding.UTF8.GetBytes(frozen)));
         AssertSame(frozen, serializer.ToJson(read));
         AssertSame(frozen, serializer.ToJson(Stored[name]));
+    }
+
+    [Fact]
+    public void a_subscription_of_before_sources_were_told_apart_hears_of_all()
+    {
+        var serializer = EventStore.CreateSerializer();
+        var frozen = Frozen("SubscriptionCreated-before-sources", () => throw new InvalidOperationException("It is kept."));
+        var read = serializer.FromJson<SubscriptionCreated>(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(frozen)));
+        Assert.Null(read.Filter.Sources);
+        AssertSame(frozen, serializer.ToJson(read));
     }
 
     [Theory, MemberData(nameof(EveryPublishedContract))]

@@ -160,6 +160,23 @@ public class RequestTests
         Assert.Equal((shown, 9), (need.State, need.MatchVersion));
     }
 
+    /// <summary>The concern reached Matching after the help and before the cancellation; its hold is not the last word.</summary>
+    [Fact]
+    public void a_cancellation_that_help_and_an_older_concern_crossed_ends_the_need_once_matching_has_heard_of_it()
+    {
+        RequestEvent[] said = [Given.Submitted(), Given.Told(3, NeedState.Accepted, Given.Helper), Given.Concern, Given.Cancelled];
+        var crossed = Decider.Fold([.. said, Given.Told(5, NeedState.Fulfilled, Given.Helper), Given.Told(6, NeedState.OnHold)]);
+        Assert.Equal(NeedState.OnHold, crossed.Needs[0].State);
+        Assert.Equal(NeedState.Cancelled, Decider.Evolve(crossed, Given.Told(7, NeedState.Cancelled)).Needs[0].State);
+
+        // Wanted again, it goes on, whatever Matching says of the cancellation of before.
+        var again = Decider.Fold([.. said, Given.Reopened, Given.Told(7, NeedState.Cancelled)]);
+        Assert.Equal(NeedState.Reopened, again.Needs[0].State);
+        // And a concern raised after the cancellation is a hold that humans end.
+        var held = Decider.Fold([.. said, Given.Told(5, NeedState.Fulfilled, Given.Helper), Given.Concern, Given.Told(6, NeedState.OnHold), Given.Told(7, NeedState.Cancelled)]);
+        Assert.Equal(NeedState.OnHold, held.Needs[0].State);
+    }
+
     [Fact]
     public void a_hold_ends_when_matching_that_knows_of_it_says_so()
     {

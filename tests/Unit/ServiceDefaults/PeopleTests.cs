@@ -19,7 +19,7 @@ public class PeopleTests
         Erased,
         new PersonalDataRead([new Access([Person], new("9a8b7c6d-0000-4000-8000-000000000002"), Revealed.Everything, "local-operator", "welfare-check", At), new Access([Person], Person, Revealed.Contact, "notifications", null, At)], At),
         new RetentionChanged(new Dictionary<string, double> { ["after-end"] = 365, ["after-partial"] = 0.5 }, "local-operator", At),
-        new DataKeysRewrapped("5f0c9a7e11d24b36", 1204, At),
+        new DataKeysRewrapped("5f0c9a7e11d24b36", 1204, At, "op-7"),
     ];
 
     public static TheoryData<string> EveryEvent => new(EventStore.EventsOf<PersonEvent>().Select(type => type.Name));
@@ -35,6 +35,16 @@ public class PeopleTests
         var sample = Samples.Single(one => one.GetType().Name == name);
         foreach (var written in new[] { store.ToJson(sample), store.ToJson(store.FromJson(sample.GetType(), new MemoryStream(Encoding.UTF8.GetBytes(frozen)))) })
             Assert.True(JsonNode.DeepEquals(JsonNode.Parse(frozen), JsonNode.Parse(written)), written);
+    }
+
+    [Fact]
+    public void keys_wrapped_anew_before_it_was_asked_who_had_it_done_are_read_without()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Huzhu.slnx")))
+            folder = Path.GetDirectoryName(folder)!;
+        using var frozen = File.OpenRead(Path.Combine(folder, "tests", "Unit", "ServiceDefaults", "Samples", "DataKeysRewrapped-before-who-acted.json"));
+        Assert.Equal(new DataKeysRewrapped("5f0c9a7e11d24b36", 1204, At), EventStore.CreateSerializer().FromJson<DataKeysRewrapped>(frozen));
     }
 
     [Theory]
