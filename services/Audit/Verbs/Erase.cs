@@ -66,7 +66,9 @@ static class Erase
         List<Reported> reported;
         try
         {
-            reported = JsonSerializer.Deserialize<List<Reported>>(await File.ReadAllTextAsync(report.FullName, cancellation), ErasureReport.Json)!;
+            reported = JsonSerializer.Deserialize<List<Reported>>(await File.ReadAllTextAsync(report.FullName, cancellation), ReportJson) ?? throw new JsonException("it is null.");
+            if (reported.Exists(one => one is null || !PersonEvents.Services.Contains(one.Service)))
+                throw new JsonException($"an erasure is of {string.Join(" or ", PersonEvents.Services)}.");
         }
         catch (JsonException exception)
         {
@@ -95,6 +97,9 @@ static class Erase
         await output.WriteLineAsync($"{reported.Count} erasures in the report, {repeated} of them repeated, {refused} refused; the others are in the logs.");
         return refused == 0 ? ExitCodes.Ok : ExitCodes.Found;
     }
+
+    /// <summary>What lacks something is no report: nobody is passed over in silence.</summary>
+    private static readonly JsonSerializerOptions ReportJson = new(ErasureReport.Json) { RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true };
 
     /// <summary>One erasure as a report tells it.</summary>
     private sealed record Reported(string Service, Guid PersonId, DateTimeOffset At, string Basis);
