@@ -73,6 +73,7 @@ public sealed class ErasureTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixt
         await _huzhu.MatchInAsync(need, "cancelled");
         Assert.Equal(ExitCodes.Ok, (await AuditAsync("erase", person.ToString())).ExitCode);
         Assert.Equal(ExitCodes.Unknown, (await AuditAsync("erase", Guid.NewGuid().ToString())).ExitCode);
+        await RepeatAsync(person);
         await Client.EventuallyAsync("what was told to be forgotten", () =>
         {
             var found = Find([told], Personal);
@@ -120,6 +121,42 @@ public sealed class ErasureTests(HuzhuFixture fixture) : IClassFixture<HuzhuFixt
         Assert.Equal(ExitCodes.Found, exitCode);
         Assert.Contains("A KEY IS THERE", output);
         await ExecuteAsync("requests", "delete from huzhu.person_keys where person_id = $1", person);
+    }
+
+    /// <summary>As after a restore: only what the log does not know is asked for again, and what is no report is none.</summary>
+    private async Task RepeatAsync(Guid person)
+    {
+        var file = Path.Combine(_folder.FullName, "erasures.json");
+        var (_, report) = await AuditAsync("erasure-report", "--json");
+        await File.WriteAllTextAsync(file, report);
+        var (exitCode, output) = await AuditAsync("erase", "--repeat", file);
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        Assert.Contains("3 erasures in the report, 0 of them repeated, 0 refused", output);
+
+        // One of after the last event of this log, and one of somebody of whom it knows nothing yet.
+        var erasures = JsonNode.Parse(report)!.AsArray();
+        var later = erasures.Single(one => (Guid)one!["personId"]! == person)!;
+        later["at"] = DateTimeOffset.UtcNow.AddHours(1);
+        var (stranger, unknown) = (Guid.NewGuid(), later.DeepClone());
+        unknown["personId"] = stranger;
+        erasures.Add(unknown);
+        await File.WriteAllTextAsync(file, erasures.ToJsonString());
+        (exitCode, output) = await AuditAsync("erase", "--repeat", file);
+        Assert.True(exitCode == ExitCodes.Ok, output);
+        Assert.Contains($"requests: {person} is erased again.", output);
+        Assert.Contains($"requests: {stranger} is not known here.", output);
+        Assert.Contains("4 erasures in the report, 2 of them repeated, 0 refused", output);
+
+        foreach (var broken in new[] { "{", "null", "[null]", """[{"service":"requests"}]""", report.Replace("\"groups\"", "\"nobody\"", StringComparison.Ordinal) })
+        {
+            await File.WriteAllTextAsync(file, broken);
+            (exitCode, output) = await AuditAsync("erase", "--repeat", file);
+            Assert.Equal(ExitCodes.Unknown, exitCode);
+            Assert.Contains("is not what erasure-report --json writes", output);
+        }
+        Assert.Equal(ExitCodes.Usage, (await AuditAsync("erase")).ExitCode);
+        Assert.Equal(ExitCodes.Usage, (await AuditAsync("erase", person.ToString(), "--repeat", file)).ExitCode);
+        File.Delete(file);
     }
 
     /// <summary>One need, told to a group and a caller, accepted, visited, fulfilled, disputed in the person's own words and offered again.</summary>

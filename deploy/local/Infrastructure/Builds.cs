@@ -86,7 +86,7 @@ public sealed record Build(
         var files = Sources
             .SelectMany(source => Files(new DirectoryInfo(Path.Combine(repository.Root, source))))
             .Concat(Everywhere.Select(name => new FileInfo(Path.Combine(repository.Root, name))).Where(file => file.Exists));
-        var listing = string.Join('\n', files.Select(f => $"{f.FullName} {f.Length} {f.LastWriteTimeUtc.Ticks}").Order(StringComparer.Ordinal));
+        var listing = string.Join('\n', files.Select(f => $"{Path.GetRelativePath(repository.Root, f.FullName)} {f.Length} {f.LastWriteTimeUtc.Ticks}").Order(StringComparer.Ordinal));
         return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(listing)));
     }
 

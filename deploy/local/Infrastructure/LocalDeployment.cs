@@ -103,7 +103,8 @@ public sealed class LocalDeployment : IAsyncDisposable
         await Infrastructure.DisposeAsync();
     }
 
-    static LocalDescription Describe(LocalInfrastructure infrastructure, ServiceHost services) => new(
+    /// <summary>What anybody needs to speak to these services.</summary>
+    public static LocalDescription Describe(LocalInfrastructure infrastructure, ServiceHost services) => new(
         services.Options.Services.ToDictionary(service => service, service => services.BaseAddress(service).AbsoluteUri.TrimEnd('/')),
         new(infrastructure.RabbitMq.AmqpUri(), infrastructure.RabbitMq.ManagementUri.TrimEnd('/')),
         services.Options.Databases,

@@ -583,6 +583,9 @@ public sealed class Checker
 
     void ReadNotifications(LogRow row)
     {
+        // Subscriptions have streams of their own: somebody who wants to be told is no cause of telling anything.
+        if (row.Type is "subscription_created" or "subscription_changed" or "secret_rotated" or "subscription_disabled" or "subscription_enabled" or "subscription_deleted")
+            return;
         var notification = GetOrAdd(_notifications, row.Stream);
         if (row.Type != "notification_requested")
             return;

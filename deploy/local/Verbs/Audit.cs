@@ -27,7 +27,7 @@ static class Audit
               ./huzhu audit verify [--since-last] [--copy FILE]    whether anything sealed was changed, and what
               ./huzhu audit prove EVENT > FILE                     or: prove --since CHECKPOINT
               ./huzhu audit check-proof FILE                       needs no database
-              ./huzhu audit erase PERSON|REQUEST|RESPONDER [--basis CODE] [--force]
+              ./huzhu audit erase PERSON|REQUEST|RESPONDER [--basis CODE] [--force]; after a restore: --repeat REPORT
               ./huzhu audit erasure-report [PERSON] [--json]       who was erased, and what of them is left
               ./huzhu audit access PERSON|REQUEST|RESPONDER        who has read their data, and why
 

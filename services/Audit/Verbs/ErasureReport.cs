@@ -38,7 +38,7 @@ static class ErasureReport
         return command;
     }
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     private static string Words(Remainder remainder) => remainder switch
     {

@@ -641,6 +641,18 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void a_subscription_is_no_notification()
+    {
+        var logs = OfAFulfilledNeed();
+        var before = logs.Check()["every-notification-has-one-cause"].Checked;
+        var stream = Guid.CreateVersion7();
+        foreach (var type in Huzhu.ServiceDefaults.EventStore.EventsOf<Huzhu.Notifications.Domain.SubscriptionEvent>().Select(Huzhu.ServiceDefaults.EventStore.NameOf))
+            logs.Add("notifications", stream, type, new { });
+        AllHold(logs);
+        Assert.Equal(before, logs.Check()["every-notification-has-one-cause"].Checked);
+    }
+
+    [Fact]
     public void the_second_message_of_an_event_is_a_cause_too()
     {
         var logs = OfAFulfilledNeed();
