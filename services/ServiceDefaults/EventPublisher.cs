@@ -75,12 +75,12 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
         await _retry.ExecuteAsync(async (state, token) =>
         {
             var (bus, message, messageId) = state;
+            // On a channel that ends, a publish may wait for ever, whatever its token says (see EndedChannelFilter).
             await bus.Publish(message, message.GetType(), context =>
             {
                 context.MessageId = messageId;
                 if (context.TryGetPayload<RabbitMqSendContext>(out var rabbit))
                     rabbit.Mandatory = true;
-            // On a channel that ends, a publish may wait for ever, whatever its token says (see EndedChannelFilter).
             }, token).WaitAsync(token);
         }, (bus, message, messageId), cancellation);
         Published.Add(1);
