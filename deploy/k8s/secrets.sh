@@ -2,11 +2,12 @@
 # Makes the secrets that no operator makes, once for each namespace. What exists already is left alone and reported.
 #
 #   NAMESPACE=huzhu CLIENT_ID=notifications CLIENT_SECRET_FILE=./client-secret CONSOLE_CLIENT_ID=console \
-#     CONSOLE_CLIENT_SECRET_FILE=./console-secret AUDIT_KEYS=./keys deploy/k8s/secrets.sh
+#     CONSOLE_CLIENT_SECRET_FILE=./console-secret AUDIT_KEYS=./keys BACKUP_KEYS=./backup-keys deploy/k8s/secrets.sh
 #
 # CLIENT_… is what the issuer of the tokens knows Requests and Notifications by; CONSOLE_CLIENT_… the console, where people
 # sign in. AUDIT_KEYS is a folder with signing.keys, made by "./huzhu audit key signing.keys", and trusted.keys, what that
-# command prints. Keep copies of the folder, of personal-data and of offer-links outside the cluster: without master-key no
+# command prints. BACKUP_KEYS is a folder with access-key-id and secret-access-key, by which backups are written; without it
+# none are. Keep copies of the folder, of personal-data and of offer-links outside the cluster: without master-key no
 # personal data can be read again.
 set -uo pipefail
 
@@ -35,4 +36,6 @@ openssl x509 -req -in "$tls/tls.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAc
 secret generic broker-tls --type=kubernetes.io/tls --from-file=tls.crt="$tls/tls.crt" --from-file=tls.key="$tls/tls.key" --from-file=ca.crt="$tls/ca.crt"
 secret generic audit-signing --from-file=signing.keys="$AUDIT_KEYS/signing.keys"
 secret generic audit-trust --from-file=trusted.keys="$AUDIT_KEYS/trusted.keys"
+[[ -z ${BACKUP_KEYS:-} ]] ||
+secret generic backup-store --from-file=access-key-id="$BACKUP_KEYS/access-key-id" --from-file=secret-access-key="$BACKUP_KEYS/secret-access-key"
 exit "$failed"

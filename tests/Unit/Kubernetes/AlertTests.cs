@@ -17,7 +17,8 @@ public partial class AlertTests
     private static readonly string[] OfOthers =
     [
         "http_server_request_duration_seconds_count", "http_server_request_duration_seconds_bucket", "rabbitmq_detailed_queue_messages", "rabbitmq_alarms_memory_used_watermark",
-        "rabbitmq_alarms_free_disk_space_watermark", "cnpg_collector_up", "cnpg_pg_replication_streaming_replicas", "kube_deployment_status_replicas_available",
+        "rabbitmq_alarms_free_disk_space_watermark", "cnpg_collector_up", "cnpg_pg_replication_streaming_replicas",
+        "cnpg_pg_stat_archiver_last_failed_time", "cnpg_pg_stat_archiver_last_archived_time", "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp", "kube_deployment_status_replicas_available",
         "kube_statefulset_status_replicas_ready", "kube_job_status_failed", "kube_cronjob_status_last_successful_time",
         "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes",
     ];
@@ -107,13 +108,13 @@ public partial class AlertTests
     }
 
     [Fact]
-    public void where_there_is_one_of_each_nobody_is_told_that_there_are_not_several()
+    public void where_there_is_one_of_each_and_no_backup_nobody_is_told_so()
     {
         Assert.SkipWhen(Tool.Find("kubectl") is null, "kubectl is not installed, and renders the overlays.");
-        string[] ofSeveral = ["HuzhuBrokerNodeDown", "HuzhuDatabaseAlone"];
-        Assert.Equal(ofSeveral, In("production").Intersect(ofSeveral).Order());
-        Assert.Empty(In("dev").Intersect(ofSeveral));
-        Assert.Equal(Alerts.Select(alert => alert.Alert!).Except(ofSeveral).Order(), In("dev").Order());
+        string[] ofProduction = ["HuzhuArchivingFails", "HuzhuBackupStale", "HuzhuBrokerNodeDown", "HuzhuDatabaseAlone"];
+        Assert.Equal(ofProduction, In("production").Intersect(ofProduction).Order());
+        Assert.Empty(In("dev").Intersect(ofProduction));
+        Assert.Equal(Alerts.Select(alert => alert.Alert!).Except(ofProduction).Order(), In("dev").Order());
 
         static IEnumerable<string> In(string overlay) => Rendered(overlay).Select(alert => alert.Alert!);
     }

@@ -5,7 +5,7 @@ namespace Huzhu.Tests.Unit.Kubernetes;
 
 /// <summary>
 /// The fields of other people's resources that our manifests use, by the names and shapes that their definitions give them
-/// (RabbitMQ's two operators 2.x and 1.x, CloudNativePG 1.25 and newer, KEDA 2.17, Prometheus Operator v1). Loading is
+/// (RabbitMQ's two operators 2.x and 1.x, CloudNativePG 1.30 and newer and its Barman Cloud plug-in, KEDA 2.17, Prometheus Operator v1). Loading is
 /// strict: a field that is not here is a spelling mistake, or must be looked up there and added.
 /// </summary>
 static class CustomResources
@@ -21,6 +21,8 @@ static class CustomResources
         ["rabbitmq.com/v1beta1/Queue"] = typeof(Resource<QueueSpec>),
         ["rabbitmq.com/v1beta1/Binding"] = typeof(Resource<BindingSpec>),
         ["postgresql.cnpg.io/v1/Cluster"] = typeof(Resource<DatabaseSpec>),
+        ["postgresql.cnpg.io/v1/ScheduledBackup"] = typeof(Resource<ScheduledBackupSpec>),
+        ["barmancloud.cnpg.io/v1/ObjectStore"] = typeof(Resource<ObjectStoreSpec>),
         ["keda.sh/v1alpha1/ScaledObject"] = typeof(Resource<ScaledObjectSpec>),
         ["keda.sh/v1alpha1/TriggerAuthentication"] = typeof(Resource<TriggerAuthenticationSpec>),
         ["monitoring.coreos.com/v1/PodMonitor"] = typeof(Resource<PodMonitorSpec>),
@@ -122,6 +124,57 @@ sealed record DatabaseSpec
     public DatabaseBootstrap Bootstrap { get; set; } = new();
     public DatabasePostgresql Postgresql { get; set; } = new();
     public DatabaseManaged? Managed { get; set; }
+    public List<DatabasePlugin> Plugins { get; set; } = [];
+    public List<ExternalDatabase> ExternalClusters { get; set; } = [];
+}
+
+sealed record DatabasePlugin
+{
+    public string Name { get; set; } = "";
+    public bool IsWALArchiver { get; set; }
+    public Dictionary<string, string> Parameters { get; set; } = [];
+}
+
+sealed record ExternalDatabase
+{
+    public string Name { get; set; } = "";
+    public DatabasePlugin Plugin { get; set; } = new();
+}
+
+sealed record ScheduledBackupSpec
+{
+    public string Schedule { get; set; } = "";
+    public bool Immediate { get; set; }
+    public string BackupOwnerReference { get; set; } = "";
+    public NamedReference Cluster { get; set; } = new();
+    public string Method { get; set; } = "";
+    public NamedReference PluginConfiguration { get; set; } = new();
+}
+
+sealed record ObjectStoreSpec
+{
+    public ObjectStoreConfiguration Configuration { get; set; } = new();
+    public string RetentionPolicy { get; set; } = "";
+}
+
+sealed record ObjectStoreConfiguration
+{
+    public string DestinationPath { get; set; } = "";
+    public ObjectStoreCredentials S3Credentials { get; set; } = new();
+    public ObjectStoreWriting Wal { get; set; } = new();
+    public ObjectStoreWriting Data { get; set; } = new();
+}
+
+sealed record ObjectStoreCredentials
+{
+    public V1SecretKeySelector AccessKeyId { get; set; } = new();
+    public V1SecretKeySelector SecretAccessKey { get; set; } = new();
+}
+
+sealed record ObjectStoreWriting
+{
+    public string Compression { get; set; } = "";
+    public string Encryption { get; set; } = "";
 }
 
 sealed record DatabaseStorage { public string Size { get; set; } = ""; }
@@ -132,7 +185,21 @@ sealed record DatabaseAffinity
     public string TopologyKey { get; set; } = "";
 }
 
-sealed record DatabaseBootstrap { public DatabaseInitdb Initdb { get; set; } = new(); }
+sealed record DatabaseBootstrap
+{
+    public DatabaseInitdb Initdb { get; set; } = new();
+    public DatabaseRecovery? Recovery { get; set; }
+}
+
+sealed record DatabaseRecovery
+{
+    public string Source { get; set; } = "";
+    public string Database { get; set; } = "";
+    public string Owner { get; set; } = "";
+    public DatabaseRecoveryTarget RecoveryTarget { get; set; } = new();
+}
+
+sealed record DatabaseRecoveryTarget { public string TargetTime { get; set; } = ""; }
 
 sealed record DatabaseInitdb
 {
