@@ -52,7 +52,8 @@ public static class Hosting
             }
             return Task.CompletedTask;
         }));
-        builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database", tags: ["ready"]);
+        builder.Services.AddSingleton<Draining>().AddHostedService(services => services.GetRequiredService<Draining>());
+        builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database", tags: ["ready"]).AddCheck<Draining>("stopping", tags: ["ready"]);
         builder.Services.PostConfigure<HealthCheckServiceOptions>(LetWorkInWithoutTheBroker);
         return builder;
     }
@@ -61,12 +62,17 @@ public static class Hosting
     public static WebApplication UseHuzhuDefaults(this WebApplication app)
     {
         app.UseTrustedProxies();
+        var draining = app.Services.GetRequiredService<Draining>();
         app.Use((context, next) =>
         {
+            if (!context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments(MetricsPath))
+                draining.Called();
             // At the last moment: an answer to an exception begins with no headers at all.
             context.Response.OnStarting(() =>
             {
                 var headers = context.Response.Headers;
+                if (draining.HasBegun && HttpProtocol.IsHttp11(context.Request.Protocol))
+                    headers.Connection = "close";
                 headers.XContentTypeOptions = "nosniff";
                 headers.CacheControl = "no-store";
                 headers["Referrer-Policy"] = "no-referrer";

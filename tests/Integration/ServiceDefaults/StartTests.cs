@@ -55,6 +55,30 @@ public sealed class StartTests(Servers servers)
     }
 
     [Fact]
+    public async Task a_service_that_stops_answers_whoever_still_calls_and_lets_their_connections_go()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("start"), await servers.CreateVirtualHostAsync("start"));
+        using var http = new HttpClient { BaseAddress = service.Address };
+        async Task<HttpResponseMessage> CallAsync() => await http.GetAsync(new Uri("/refused", UriKind.Relative), cancellation);
+        using var before = await CallAsync();
+        Assert.NotEqual(true, before.Headers.ConnectionClose);
+
+        var stopping = service.App.StopAsync(cancellation);
+        var letGo = false;
+        while (!letGo)
+        {
+            using var answer = await CallAsync();
+            Assert.Equal(before.StatusCode, answer.StatusCode);
+            letGo = answer.Headers.ConnectionClose == true;
+        }
+        using var ready = await http.GetAsync(Hosting.ReadyPath, cancellation);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        await stopping;
+        await Assert.ThrowsAsync<HttpRequestException>(CallAsync);
+    }
+
+    [Fact]
     public async Task a_service_that_has_reached_the_broker_stays_ready_without_it()
     {
         var broker = await servers.CreateVirtualHostAsync("start");

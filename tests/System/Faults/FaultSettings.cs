@@ -17,7 +17,10 @@ internal static class FaultSettings
     public static int Kills { get; } = Number("HUZHU_FAULTS_KILLS") ?? 2;
 
     /// <summary>Requests submitted in a second while things are killed.</summary>
-    public static int Rate { get; } = Number("HUZHU_FAULTS_RATE") ?? (IsLong ? 50 : 5);
+    public static int Rate { get; } = RateOr(50);
+
+    /// <summary>The rate that was asked for, or what the target says in the long form.</summary>
+    public static int RateOr(int target) => Number("HUZHU_FAULTS_RATE") ?? (IsLong ? target : 5);
 
     private static int? Number(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;

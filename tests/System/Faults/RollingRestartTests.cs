@@ -11,7 +11,7 @@ public sealed class RollingRestartTests(FaultFixture fixture, ITestOutputHelper 
     public async Task a_rolling_restart_fails_no_request()
     {
         var huzhu = fixture.Huzhu;
-        var rate = FaultSettings.IsLong ? 100 : 5;
+        var rate = FaultSettings.RateOr(100);
         IReadOnlyList<string> services = FaultSettings.IsLong ? Repository.ServiceNames : ["requests", "matching"];
         await using var load = new FaultLoad(huzhu.Services);
         await load.RegisterGroupsAsync("rolling");
