@@ -12,9 +12,14 @@ internal sealed class Broker(RabbitMqServer server)
 
     public Task<IConnection> ConnectAsync() => new ConnectionFactory { Uri = new Uri(server.AmqpUri()) }.CreateConnectionAsync();
 
-    /// <summary>An exchange for every contract that somebody listens to.</summary>
-    public async Task<IReadOnlyList<string>> ContractsAsync() =>
-        [.. (await ListAsync("exchanges")).Select(exchange => (string)exchange!["name"]!).Where(name => name.StartsWith(ContractsPrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    /// <summary>A queue of the channel's own, to which everything comes too that goes to any contract that somebody listens to.</summary>
+    public async Task<string> TapAsync(IChannel channel)
+    {
+        var tap = (await channel.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true)).QueueName;
+        foreach (var exchange in (await ListAsync("exchanges")).Select(exchange => (string)exchange!["name"]!).Where(name => name.StartsWith(ContractsPrefix, StringComparison.Ordinal)))
+            await channel.QueueBindAsync(tap, exchange, "");
+        return tap;
+    }
 
     public async Task<long> CountAsync(string queue)
     {

@@ -25,9 +25,7 @@ public sealed class RepeatTests(FaultFixture fixture, ITestOutputHelper output)
 
         await using var connection = await broker.ConnectAsync();
         await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
-        var tap = (await channel.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true)).QueueName;
-        foreach (var exchange in await broker.ContractsAsync())
-            await channel.QueueBindAsync(tap, exchange, "");
+        var tap = await broker.TapAsync(channel);
 
         var (seen, repeated) = (0, 0);
         var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Huzhu.Local.Infrastructure;
+using Huzhu.SystemTests.Faults;
 using Npgsql;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
@@ -77,12 +78,10 @@ internal sealed record RecordedRun(ServiceKeys Keys, string StartedOffer, string
 internal sealed record RecordedMessage(string Exchange, string? Id, string? ContentType, JsonNode Body)
 {
     /// <summary>Every contract that goes over this broker from now on, until the last channel is closed.</summary>
-    public static async Task<List<RecordedMessage>> RecordAsync(IChannel channel, IEnumerable<string> exchanges)
+    public static async Task<List<RecordedMessage>> RecordAsync(IChannel channel, Broker broker)
     {
         var seen = new List<RecordedMessage>();
-        var tap = (await channel.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true)).QueueName;
-        foreach (var exchange in exchanges)
-            await channel.QueueBindAsync(tap, exchange, "");
+        var tap = await broker.TapAsync(channel);
         var consumer = new AsyncEventingBasicConsumer(channel);
         consumer.ReceivedAsync += (_, delivery) =>
         {

@@ -125,7 +125,7 @@ public sealed class RecordedRunTests(Servers servers, ITestOutputHelper output)
         await using var deployment = await LocalDeployment.StartAsync(new LocalDeploymentOptions { Kind = "recording" }, cancellation);
         await using var connection = await new ConnectionFactory { Uri = new Uri(deployment.Infrastructure.RabbitMq.AmqpUri()) }.CreateConnectionAsync(cancellation);
         await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
-        var messages = await RecordedMessage.RecordAsync(channel, await new Broker(deployment.Infrastructure.RabbitMq).ContractsAsync());
+        var messages = await RecordedMessage.RecordAsync(channel, new Broker(deployment.Infrastructure.RabbitMq));
         using var huzhu = new Client(deployment);
 
         var subscription = (string)(await huzhu.PostAsync("notifications", "/v1/subscriptions", "operator", new { url = "http://127.0.0.1:9/nobody" }))["id"]!;
