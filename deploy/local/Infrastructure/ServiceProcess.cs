@@ -37,6 +37,9 @@ public sealed class ServiceProcess
     public int Pid => _process.Pid;
     public bool IsAlive => _process.IsAlive;
 
+    /// <summary>Runs from when it was asked to stop until it is ready again.</summary>
+    public Stopwatch? Stopping { get; private set; }
+
     public static string NameOf(string service, int replica) => replica == 1 ? service : $"{service}-{replica}";
 
     internal static ServiceProcess Start(
@@ -92,6 +95,7 @@ public sealed class ServiceProcess
         if (IsAlive) await StopAsync();
         _process = _run.Start(_start);
         await WaitUntilReadyAsync(cancellation);
+        Stopping = null;
     }
 
     /// <summary>The process stands still with all its connections open, as on a machine that swaps or hangs.</summary>
@@ -99,8 +103,12 @@ public sealed class ServiceProcess
 
     public void Thaw() => _process.Signal(Signal.Continue);
 
-    /// <summary>SIGTERM, as Kubernetes stops it, and SIGKILL after ten seconds.</summary>
-    public Task StopAsync() => _process.StopAsync(Signal.Terminate, StopPatience);
+    /// <summary>SIGTERM, as Kubernetes stops it, and SIGKILL after thirty seconds.</summary>
+    public Task StopAsync()
+    {
+        Stopping = Stopwatch.StartNew();
+        return _process.StopAsync(Signal.Terminate, StopPatience);
+    }
 
     internal string LogTail() => _process.LogTail();
 }

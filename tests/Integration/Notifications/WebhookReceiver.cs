@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using Huzhu.Contracts;
 using Huzhu.Notifications.Channels;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -46,6 +47,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
 
     public IReadOnlyList<ReceivedWebhook> At(string path) => [.. _received.Where(webhook => webhook.Path == path)];
 
+    /// <summary>What came of this need alone: who subscribes without a filter hears of other tests' needs too.</summary>
+    public IReadOnlyList<ReceivedWebhook> At(string path, NeedId need) => [.. At(path).Where(webhook => (string?)webhook.Event["subject"] == need.ToString())];
+
     /// <param name="behaviour">Is given the number of the call to this path, from 1. Without one, every call is answered 204.</param>
     public void Behave(string path, Func<int, HttpContext, Task> behaviour) => _behaviours[path] = behaviour;
 
@@ -59,6 +63,12 @@ public sealed class WebhookReceiver : IAsyncDisposable
     {
         await Eventually.BecomesAsync(() => At(path).Count > 0, $"something is received at {path}");
         return At(path)[0];
+    }
+
+    public async Task<ReceivedWebhook> FirstAsync(string path, NeedId need)
+    {
+        await Eventually.BecomesAsync(() => At(path, need).Count > 0, $"it is received at {path}");
+        return At(path, need)[0];
     }
 
     public async ValueTask DisposeAsync() => await _app.DisposeAsync();

@@ -12,13 +12,15 @@ namespace Huzhu.SystemTests.Faults;
 
 /// <summary>
 /// Front ends and coordinators that know what outages are: a call is repeated, with the same key, until it is answered;
-/// a replica that takes no connection is passed over. Every 2xx is noted, because it is a promise.
+/// a replica that takes no connection is passed over, and one that was asked to stop is soon not called any longer.
+/// Every 2xx is noted, because it is a promise.
 /// </summary>
 internal sealed class FaultLoad : IAsyncDisposable
 {
     public const int PlacesEach = 60;
     private const int Groups = 8;
     private static readonly TimeSpan LongestShortLoad = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan HeardOfWithin = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     private readonly ServiceHost _services;
@@ -236,7 +238,8 @@ internal sealed class FaultLoad : IAsyncDisposable
         for (var refused = 0; ;)
         {
             _stop.Token.ThrowIfCancellationRequested();
-            var replica = replicas[(int)(turn++ % (uint)replicas.Count)];
+            var called = replicas.Where(IsCalled).ToList() is { Count: > 0 } some ? some : replicas;
+            var replica = called[(int)(turn++ % (uint)called.Count)];
             try
             {
                 using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(replica.BaseAddress, path)) { Content = JsonContent.Create(body, body.GetType()) };
@@ -264,5 +267,8 @@ internal sealed class FaultLoad : IAsyncDisposable
             refused = 0;
             await Task.Delay(Pause, _stop.Token);
         }
+
+        // A cluster calls no replica any longer that it has asked to stop, but it takes a moment until everybody knows.
+        static bool IsCalled(ServiceProcess replica) => !(replica.Stopping?.Elapsed > HeardOfWithin);
     }
 }
