@@ -63,16 +63,17 @@ public static class MasterKeys
         public async Task StartAsync(CancellationToken cancellationToken)
         {
             var known = vault.MasterKeyIds;
-            var counts = await vault.CountKeysAsync(cancellationToken);
-            var missing = counts.Where(one => one.WrappedBy is { } by && !known.Contains(by)).ToList();
+            var used = await vault.UsedMasterKeysAsync(cancellationToken);
+            var missing = used.Except(known).ToList();
             if (missing.Count > 0)
-                throw new InvalidOperationException($"Data keys of people need master keys that are not given: {string.Join(", ", missing.Select(one => $"{one.WrappedBy} ({one.Count} keys)"))}. "
+                throw new InvalidOperationException($"Data keys of people need master keys that are not given: {string.Join(", ", missing)}. "
                     + $"Given are {string.Join(", ", known)}. Add the missing key to PersonalData:PreviousMasterKeys; it can go when --rewrap-keys has left nothing to it.");
-            if (!await vault.OpensUnsaidAsync(cancellationToken))
+            var opensUnsaid = await vault.OpensUnsaidAsync(cancellationToken);
+            if (opensUnsaid is false)
                 throw new InvalidOperationException("No master key that is given opens the data keys of people. "
                     + "Was PersonalData:MasterKey changed without keeping the one before in PersonalData:PreviousMasterKeys?");
-            if (counts.Where(one => one.WrappedBy != known[0]).Sum(one => one.Count) is > 0 and var left)
-                logger.LogInformation("{Count} data keys of people are not wrapped by the current master key {Current} yet: run --rewrap-keys once", left, known[0]);
+            if (opensUnsaid is true || used.Any(id => id != known[0]))
+                logger.LogInformation("Not all data keys of people are wrapped by the current master key {Current} yet: run --rewrap-keys once", known[0]);
         }
 
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

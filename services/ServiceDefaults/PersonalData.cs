@@ -82,6 +82,8 @@ public sealed class PersonalDataVault
         table.AddColumn("wrapped_key", "bytea").NotNull();
         // The id of the master key; null in rows of versions that did not say.
         table.AddColumn("wrapped_by", "text");
+        // So that a service finds at its start which master keys it needs without looking at every person.
+        table.Indexes.Add(new IndexDefinition("person_keys_wrapped_by") { Columns = ["wrapped_by"] });
         return table;
     }
 
@@ -175,12 +177,29 @@ public sealed class PersonalDataVault
         return counts;
     }
 
-    /// <summary>Whether one of the rows that do not say what wraps them, if there are any, can be opened.</summary>
-    public async Task<bool> OpensUnsaidAsync(CancellationToken cancellation)
+    /// <summary>The ids of the master keys that wrap somebody's key, found by steps through the index, however many people there are.</summary>
+    public async Task<IReadOnlyList<string>> UsedMasterKeysAsync(CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand($"""
+            with recursive used as (
+                select min(wrapped_by) as id from {EventStore.Schema}.person_keys
+                union all
+                select (select min(wrapped_by) from {EventStore.Schema}.person_keys where wrapped_by > used.id) from used where used.id is not null)
+            select id from used where id is not null
+            """);
+        var ids = new List<string>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            ids.Add(reader.GetString(0));
+        return ids;
+    }
+
+    /// <summary>Whether one of the rows that do not say what wraps them can be opened; null when all say it.</summary>
+    public async Task<bool?> OpensUnsaidAsync(CancellationToken cancellation)
     {
         await using var command = _database.CreateCommand($"select {Wrapped.Columns} from {EventStore.Schema}.person_keys where wrapped_by is null limit 1");
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return !await reader.ReadAsync(cancellation) || TryUnwrap(Wrapped.Read(reader)) is not null;
+        return await reader.ReadAsync(cancellation) ? TryUnwrap(Wrapped.Read(reader)) is not null : null;
     }
 
     /// <summary>

@@ -77,7 +77,7 @@ static class IndexBenchmark
     /// <summary>As many random cases as are asked for: <c>--cases</c>, ten million without it.</summary>
     public static Task<int> ExactnessAsync(string[] arguments)
     {
-        var cases = Array.IndexOf(arguments, "--cases") is var at and >= 0 && at + 1 < arguments.Length && int.TryParse(arguments[at + 1], out var asked) ? asked : 10_000_000;
+        var cases = Machine.Number(arguments, "--cases", 10_000_000);
         var wrong = IndexCases.FirstWrong(2_000_000, cases);
         Console.WriteLine(wrong ?? $"{cases:N0} cases equal to brute force.");
         return Task.FromResult(wrong is null ? 0 : 1);

@@ -53,7 +53,9 @@ public static class AssignNeed
         if (errors.Count > 0)
             return Problems.Invalid(errors);
         await loop.Loaded.WaitAsync(cancellation);
-        var work = new HandAssignWork(needId, form.ResponderId!.Value, new Assignment(http.User.Subject(), form.Reason!.Trim()), Cause.Current());
+        // Another replica may just have listed it, or freed its place, and whoever names it by hand has seen that.
+        await loop.RefreshAsync([form.ResponderId!.Value.Value], cancellation);
+        var work = new HandAssignWork(needId, form.ResponderId.Value, new Assignment(http.User.Subject(), form.Reason!.Trim()), Cause.Current());
         var answer = await loop.DoAsync(work, cancellation);
         return answer.Refusal is { } refusal ? refusal.ToProblem() : Results.Ok(MatchView.Of(needId, answer.State, answer.Version));
     }

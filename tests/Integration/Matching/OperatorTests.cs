@@ -57,6 +57,20 @@ public sealed class OperatorTests(SharedMatching shared) : IClassFixture<SharedM
     }
 
     [Fact]
+    public async Task whoever_is_named_by_hand_is_known_as_the_log_has_it_though_another_replica_has_just_written_it()
+    {
+        var chosen = await Host.ListAsync(_town.Responder(metresNorth: 900, opening: Opening.Paused));
+        var need = await Host.SubmitAsync(_town.Need());
+        await Host.EventuallyAsync(need.NeedId, "waiting");
+        // A directory in memory hears of it with the ledger's next version.
+        Assert.Equal(1, await Host.CountAsync($"with changed as (update huzhu.responders set opening = '{Opening.Open}' where id = '{chosen}' returning 1) select count(*) from changed"));
+
+        var (assigned, match) = await Host.SendAsync(HttpMethod.Post, $"/v1/matches/{need.NeedId}/assign", new { responderId = chosen, reason = "has just opened" });
+        Assert.True(assigned == 200, match?.ToJsonString());
+        Assert.Equal(chosen.ToString(), (string)Assert.Single(MatchingHost.Open(match!))["responderId"]!);
+    }
+
+    [Fact]
     public async Task a_closure_is_previewed_and_then_does_what_the_preview_said()
     {
         var provider = await Host.ListAsync(_town.Responder(kind: ResponderKind.Provider, capacity: 10));
