@@ -137,9 +137,17 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>Starts it on the same port, and waits until it answers.</summary>
     public async Task StartAgainAsync(CancellationToken cancellation = default)
     {
-        if (_process is not null) _process = _run.Start(_process.Start);
         if (_container is var (engine, name)) await engine.UnpauseAsync(name);
-        if (!await WaitUntilReadyAsync(cancellation)) throw new DidNotStartException($"PostgreSQL did not start again. The end of its log:\n{_process?.LogTail()}");
+        var patience = Stopwatch.StartNew();
+        do
+        {
+            if (_process is not null) _process = _run.Start(_process.Start);
+            if (await WaitUntilReadyAsync(cancellation)) return;
+            await Task.Delay(200, cancellation);
+        }
+        // A worker that was killed with the server may take a moment longer to go, and the server starts beside none.
+        while (patience.Elapsed < ReadyWithin && _process?.LogTail().Contains("still in use", StringComparison.Ordinal) == true);
+        throw new DidNotStartException($"PostgreSQL did not start again. The end of its log:\n{_process?.LogTail()}");
     }
 
     async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellation)
