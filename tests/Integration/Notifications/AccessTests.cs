@@ -16,12 +16,12 @@ public sealed class AccessTests(NotificationsFixture fixture) : IAsyncDisposable
     private const string Deliveries = "/v1/subscriptions/{id}/deliveries";
 
     // What nobody, the owner, another owner, a coordinator and a responder's system with the owner's name, the operator, auditor,
-    // service and one without a role are answered.
-    private const string Centre = "401 403 403 403 403 200 200 403 403";
-    private const string NoneCentre = "401 403 403 403 403 404 404 403 403";
-    private const string Own = "401 200 404 403 403 200 403 403 403";
-    private const string OwnUnasked = "401 - 404 403 403 - 403 403 403";
-    private const string None = "401 404 404 403 403 404 403 403 403";
+    // service, one without a role and an operator without a name are answered.
+    private const string Centre = "401 403 403 403 403 200 200 403 403 401";
+    private const string NoneCentre = "401 403 403 403 403 404 404 403 403 401";
+    private const string Own = "401 200 404 403 403 200 403 403 403 401";
+    private const string OwnUnasked = "401 - 404 403 403 - 403 403 403 401";
+    private const string None = "401 404 404 403 403 404 403 403 403 401";
 
     /// <summary>Own is the owner's subscription, ended one that was its own, and none does not exist.</summary>
     private static readonly AccessRow[] Table =
@@ -31,8 +31,8 @@ public sealed class AccessTests(NotificationsFixture fixture) : IAsyncDisposable
         new("GET /v1/notifications/{id}", "own", Centre),
         new("GET /v1/notifications/{id}", "subscription", NoneCentre),
         new("GET /v1/notifications/{id}", "none", NoneCentre),
-        new("POST /v1/subscriptions", "", "401 422 422 403 403 422 403 403 403"),
-        new("GET /v1/subscriptions", "", "401 200 200 403 403 200 403 403 403"),
+        new("POST /v1/subscriptions", "", "401 422 422 403 403 422 403 403 403 401"),
+        new("GET /v1/subscriptions", "", "401 200 200 403 403 200 403 403 403 401"),
         .. Managed("GET /v1/subscriptions/{id}", Own),
         .. Managed("PATCH /v1/subscriptions/{id}", Own),
         .. Managed("DELETE /v1/subscriptions/{id}", OwnUnasked),
@@ -42,8 +42,8 @@ public sealed class AccessTests(NotificationsFixture fixture) : IAsyncDisposable
         // Under its own subscription an owner finds its own deliveries alone.
         new($"POST {Deliveries}/{{deliveryId}}/redeliver", "own another's-delivery", None),
         new($"POST {Deliveries}/{{deliveryId}}/redeliver", "own no-delivery", None),
-        new("POST /v1/answers", "", "401 403 403 403 403 403 403 200 403"),
-        new("POST /v1/replies", "", "401 403 403 403 403 403 403 422 403"),
+        new("POST /v1/answers", "", "401 403 403 403 403 403 403 200 403 401"),
+        new("POST /v1/replies", "", "401 403 403 403 403 403 403 422 403 401"),
     ];
 
     private readonly string _owner = $"desk-{Guid.NewGuid():N}";
@@ -77,6 +77,7 @@ public sealed class AccessTests(NotificationsFixture fixture) : IAsyncDisposable
             ("auditor", Token(_owner, Roles.Auditor)),
             ("service", Token(_owner, Roles.Service)),
             ("one without a role", fixture.Host.Token(_owner, [])),
+            ("one without a name", Token("", Roles.Operator)),
         ], Table, (row, _) =>
         {
             var isNotification = row.Path.StartsWith("/v1/notifications", StringComparison.Ordinal);
