@@ -56,6 +56,16 @@ public static class Security
             options.TokenValidationParameters.RoleClaimType = "roles";
             options.TokenValidationParameters.NameClaimType = "sub";
             options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
+            options.Events = new JwtBearerEvents
+            {
+                // Who acts is in the event of the act, and what is somebody's own goes by the subject: those without one would own it together.
+                OnTokenValidated = context =>
+                {
+                    if (context.Principal!.Subject().Length == 0)
+                        context.Fail("The token names no subject.");
+                    return Task.CompletedTask;
+                },
+            };
             if (developmentKey is null)
                 return;
             options.TokenValidationParameters.ValidIssuer = DevelopmentIssuer;

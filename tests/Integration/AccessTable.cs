@@ -58,10 +58,10 @@ internal sealed class AccessTable(Uri service)
         foreach (var refused in refusals.GroupBy(one => (one.Row.Operation, one.Caller)))
             foreach (var alike in new[] { refused.Where(one => !seen.Contains((one.Row.Seen, one.Row.Subject, one.Caller))), refused.Where(one => one.Status == 403) })
             {
-                if (alike.DistinctBy(one => one.Told).ToList() is { Count: > 1 } different)
+                if (alike.DistinctBy(one => (one.Status, one.Told)).ToList() is { Count: > 1 } different)
                     wrong.Add($"{refused.Key.Operation} tells {callers[refused.Key.Caller].Name} what there is: {string.Join("; ", different.Select(one => $"{one.Row.Of}: {one.Status} {one.Told}"))}");
             }
-        Assert.True(wrong.Count == 0, string.Join("\n", wrong));
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
     }
 
     /// <summary>Everything that the service says it can be asked, as <c>GET /v1/…</c>.</summary>
