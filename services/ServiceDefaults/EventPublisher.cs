@@ -6,6 +6,7 @@ using MassTransit;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
+using Polly.Timeout;
 
 namespace Huzhu.ServiceDefaults;
 
@@ -23,7 +24,7 @@ internal sealed record Told(IReadOnlyCollection<Type> Types, PublishMap Map);
 /// can be lost between append and publish. At least once; the message id is the event id, so that a consumer knows a
 /// repeat. A publish is mandatory and confirmed: a message that no queue takes is an error here, tried again until one does.
 /// </summary>
-internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, ILogger<EventPublisher> logger, TimeProvider time) : ILogSubscription
+internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, BusConnection connection, ILogger<EventPublisher> logger, TimeProvider time) : ILogSubscription
 {
     public const string SubscriptionName = "Relay";
 
@@ -43,6 +44,8 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
             OnRetry = retry =>
             {
                 logger.LogWarning(retry.Outcome.Exception, "The relay could not publish and tries again (attempt {Attempt})", retry.AttemptNumber + 1);
+                if (retry.Outcome.Exception is TimeoutRejectedException or RabbitMqConnectionException { InnerException: RabbitMQ.Client.Exceptions.PublishException })
+                    connection.Refused();
                 return ValueTask.CompletedTask;
             },
         })
@@ -83,6 +86,7 @@ internal sealed class EventPublisher(Told told, IDocumentStore store, IBus bus, 
                     rabbit.Mandatory = true;
             }, token).WaitAsync(token);
         }, (bus, message, messageId), cancellation);
+        connection.Took();
         Published.Add(1);
         Lag.Record(Math.Max(0, (time.GetUtcNow() - stored.Timestamp).TotalSeconds));
     }

@@ -35,6 +35,7 @@ public static partial class Messaging
             options.StopTimeout = TimeSpan.FromSeconds(20);
             options.ConsumerStopTimeout = TimeSpan.FromSeconds(15);
         });
+        builder.Services.AddSingleton<BusConnection>();
         builder.Services.AddMassTransit(bus =>
         {
             bus.DisableUsageTelemetry();
@@ -67,6 +68,7 @@ public static partial class Messaging
                 {
                     host.PublisherConfirmation = true;
                     host.Heartbeat(TimeSpan.FromSeconds(5));
+                    host.OnRefreshConnectionFactory = context.GetRequiredService<BusConnection>().FollowAsync;
                     host.UseTlsFor(broker);
                     if (nodes.Count > 1)
                         host.UseCluster(cluster =>

@@ -39,7 +39,7 @@ public sealed class FaultProxy : IAsyncDisposable
     private readonly Lock _lock = new();
     private TcpListener _listener = new(IPAddress.Loopback, 0);
     private Task _accepting;
-    private int _cuts;
+    private int _cuts, _taken;
     private (WireStep Step, int Left, TaskCompletionSource Reached)? _trap;
     private TaskCompletionSource _held = Open();
 
@@ -63,6 +63,9 @@ public sealed class FaultProxy : IAsyncDisposable
     public bool LosesAnswers { get; set; }
 
     public int Connections => _connections.Count;
+
+    /// <summary>How many have come since the start.</summary>
+    public int Taken => Volatile.Read(ref _taken);
 
     /// <summary>Resets every connection.</summary>
     public void Cut()
@@ -132,6 +135,7 @@ public sealed class FaultProxy : IAsyncDisposable
             try
             {
                 var client = await listener.AcceptTcpClientAsync(_stop.Token);
+                Interlocked.Increment(ref _taken);
                 _ = ServeAsync(client, Volatile.Read(ref _cuts));
             }
             catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)

@@ -120,6 +120,38 @@ public sealed class RelayTests(Servers servers)
     }
 
     [Fact]
+    public async Task a_broker_that_rejects_everything_for_long_is_connected_to_anew()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var address = new Uri(await servers.CreateVirtualHostAsync());
+        await using var path = new FaultProxy(address.Port);
+        await using var connection = await new ConnectionFactory { Uri = address }.CreateConnectionAsync(cancellation);
+        await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
+        const string exchange = "Huzhu.Contracts.Notifications.V1:OfferUndeliverable";
+        await channel.ExchangeDeclareAsync(exchange, "fanout", durable: true, cancellationToken: cancellation);
+        await channel.QueueDeclareAsync("full", durable: true, exclusive: false, autoDelete: false,
+            new Dictionary<string, object?> { ["x-max-length"] = 1, ["x-overflow"] = "reject-publish" }, cancellationToken: cancellation);
+        await channel.QueueBindAsync("full", exchange, "", cancellationToken: cancellation);
+        await channel.BasicPublishAsync(exchange, "", System.Text.Encoding.UTF8.GetBytes("the only one"), cancellation);
+
+        await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), new UriBuilder(address) { Port = path.Port }.Uri.AbsoluteUri);
+        await Received.UntilAsync(() => path.Taken > 0, "the bus connects");
+        var before = path.Taken;
+        var id = await service.AppendAsync(SampleService.Unrouted);
+        await Received.UntilAsync(() => path.Taken > before, "it connects anew", seconds: 60);
+
+        // Nothing is lost meanwhile.
+        var found = new List<string>();
+        await Received.UntilAsync(() =>
+        {
+            if (channel.BasicGetAsync("full", autoAck: true, cancellation).GetAwaiter().GetResult() is { } message)
+                found.Add(System.Text.Encoding.UTF8.GetString(message.Body.Span));
+            return found.Count == 2;
+        }, "there is room, and the message in it", seconds: 60);
+        Assert.Contains(id.ToString(), found[1]);
+    }
+
+    [Fact]
     public async Task the_message_id_is_the_event_id()
     {
         await using var service = await SampleService.StartAsync(await servers.CreateDatabaseAsync("relay"), await servers.CreateVirtualHostAsync());

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Huzhu.Local.Infrastructure;
 using Huzhu.Local.Scenarios;
 using Huzhu.TestKit;
+using Npgsql;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
 using Xunit;
@@ -92,7 +93,8 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
                     await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
                     var before = Confirmed();
                     var need = await load.SubmitAsync($"cluster-{FaultSettings.Seed}-round-{round}");
-                    await UntilAsync(() => load.Accepted.Any(call => call.Call is Call.Complete && call.Needs[0] == need), $"the services to go on without node {leader + 1}, {fault}");
+                    await UntilAsync(() => load.Accepted.Any(call => call.Call is Call.Complete && call.Needs[0] == need), $"the services to go on without node {leader + 1}, {fault}",
+                        async () => $"{await StoryAsync(databases, need)}\n{await QueuesAsync(nodes.Where(node => node != nodes[leader]))}\nRefused: {string.Join(" | ", load.Refused.TakeLast(5))}\nFailed: {string.Join(" | ", load.Failures.TakeLast(5))}");
                     var services = watch.Elapsed;
                     await UntilAsync(() => Confirmed() > before, $"messages to be confirmed without node {leader + 1}, {fault}");
                     await MendAsync(fault, leader);
@@ -147,10 +149,51 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
         }
     }
 
-    private static async Task UntilAsync(Func<bool> holds, string what)
+    private static async Task UntilAsync(Func<bool> holds, string what, Func<Task<string>>? seen = null)
     {
         for (var deadline = DateTime.UtcNow + Patience; !holds(); await Task.Delay(100))
-            Assert.True(DateTime.UtcNow < deadline, $"Waited {Patience.TotalSeconds} s for {what}.");
+        {
+            if (DateTime.UtcNow > deadline)
+                Assert.Fail($"Waited {Patience.TotalSeconds} s for {what}.\n{(seen is null ? "" : await seen())}");
+        }
+    }
+
+    /// <summary>What the logs say of a need.</summary>
+    private static async Task<string> StoryAsync(IReadOnlyDictionary<string, string> databases, Guid need)
+    {
+        var story = new StringBuilder();
+        foreach (var (service, database) in databases)
+        {
+            await using var data = NpgsqlDataSource.Create(database);
+            await using var command = data.CreateCommand("select timestamp, type from huzhu.mt_events where data::text like '%' || $1 || '%' order by seq_id");
+            command.Parameters.AddWithValue(need.ToString());
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync())
+                story.AppendLine($"{reader.GetDateTime(0):HH:mm:ss.fff} {service} {reader.GetString(1)}");
+        }
+        return story.ToString();
+    }
+
+    /// <summary>The queues in which something waits, or that nobody reads.</summary>
+    private static async Task<string> QueuesAsync(IEnumerable<RabbitMqServer> nodes)
+    {
+        foreach (var node in nodes)
+        {
+            try
+            {
+                var all = await node.Management.GetFromJsonAsync<JsonElement>($"api/queues/{RabbitMqServer.DefaultVirtualHost}");
+                return string.Join("\n", all.EnumerateArray().Select(queue => (Name: queue.GetProperty("name").GetString(), Said: queue)).Select(queue =>
+                    $"{queue.Name}: {Number(queue.Said, "messages_ready")} ready, {Number(queue.Said, "messages_unacknowledged")} unacknowledged, {Number(queue.Said, "consumers")} consumers")
+                    .Where(line => !line.Contains(": 0 ready, 0 ", StringComparison.Ordinal) || line.EndsWith(" 0 consumers", StringComparison.Ordinal)));
+            }
+            catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException)
+            {
+                // Another node may know.
+            }
+        }
+        return "No node tells of its queues.";
+
+        static string Number(JsonElement queue, string name) => queue.EnumerateObject().LastOrDefault(member => member.NameEquals(name)) is { Value.ValueKind: JsonValueKind.Number } number ? number.Value.ToString() : "?";
     }
 
     private static async Task DeclareAsync(RabbitMqServer node)

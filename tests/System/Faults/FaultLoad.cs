@@ -27,8 +27,6 @@ internal sealed class FaultLoad : IAsyncDisposable
     private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2) }) { Timeout = TimeSpan.FromSeconds(20) };
     private readonly string _intake, _coordinator;
     private readonly ConcurrentQueue<AcceptedCall> _accepted = new();
-    /// <summary>Answers of coordinators that were not taken. Of an offer that was over by then this is as it should be.</summary>
-    private readonly ConcurrentQueue<string> _refused = new();
     private readonly ConcurrentDictionary<Guid, byte> _offers = new();
     private readonly Dictionary<string, long> _read = [];
     private readonly CancellationTokenSource _stop = new();
@@ -50,6 +48,9 @@ internal sealed class FaultLoad : IAsyncDisposable
 
     /// <summary>Calls that were not answered with a 2xx at the first attempt that reached a replica: what failed, and how.</summary>
     public ConcurrentQueue<string> Failures { get; } = new();
+
+    /// <summary>Answers of coordinators that were not taken. Of an offer that was over by then this is as it should be.</summary>
+    public ConcurrentQueue<string> Refused { get; } = new();
 
     public int Calls { get; private set; }
 
@@ -141,7 +142,7 @@ internal sealed class FaultLoad : IAsyncDisposable
                 return invariants;
         }
         Assert.Fail($"After {patience.TotalSeconds} s: {string.Join("\n", invariants.Where(invariant => !invariant.Holds)
-            .Select(invariant => $"{invariant.Name} ({invariant.ViolationCount}): {string.Join(" | ", invariant.Violations.Take(3))}").DefaultIfEmpty($"it does not come to rest, {_unanswered} calls unanswered"))}\nRefused: {string.Join(" | ", _refused.DefaultIfEmpty("none"))}");
+            .Select(invariant => $"{invariant.Name} ({invariant.ViolationCount}): {string.Join(" | ", invariant.Violations.Take(3))}").DefaultIfEmpty($"it does not come to rest, {_unanswered} calls unanswered"))}\nRefused: {string.Join(" | ", Refused.DefaultIfEmpty("none"))}");
         return invariants;
     }
 
@@ -220,7 +221,7 @@ internal sealed class FaultLoad : IAsyncDisposable
             var (status, answer) = await CallAsync("matching", $"/v1/offers/{offer}/{word}", _coordinator, new { }, null);
             if (status is < 200 or >= 300)
             {
-                _refused.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {word} of {offer} for need {need}: {status} {answer?["code"] ?? answer?["type"]}");
+                Refused.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {word} of {offer} for need {need}: {status} {answer?["code"] ?? answer?["type"]}");
                 return false;
             }
             _accepted.Enqueue(new AcceptedCall(call, offer, [need], "", DateTimeOffset.UtcNow));
