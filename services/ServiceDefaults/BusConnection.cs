@@ -23,9 +23,9 @@ internal sealed class BusConnection(ILogger<BusConnection> logger)
     {
         factory.SocketFactory = family =>
         {
-            var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            Volatile.Write(ref _socket, socket);
-            return new TcpClientAdapter(socket);
+            var client = ConnectionFactoryBase.DefaultSocketFactory(family);
+            Volatile.Write(ref _socket, client.Client);
+            return client;
         };
         return Task.CompletedTask;
     }
@@ -39,9 +39,10 @@ internal sealed class BusConnection(ILogger<BusConnection> logger)
     /// </summary>
     public void Refused()
     {
-        var (since, now) = (Volatile.Read(ref _refusesSince), Stopwatch.GetTimestamp());
-        var isLong = since != 0 && Stopwatch.GetElapsedTime(since, now) >= Patience;
-        if (since != 0 && !isLong || Interlocked.CompareExchange(ref _refusesSince, now, since) != since || !isLong)
+        var now = Stopwatch.GetTimestamp();
+        var since = Interlocked.CompareExchange(ref _refusesSince, now, 0);
+        // The first one begins the time, and of those that come when it is over one ends the connection.
+        if (since == 0 || Stopwatch.GetElapsedTime(since, now) < Patience || Interlocked.CompareExchange(ref _refusesSince, now, since) != since)
             return;
         logger.LogWarning("The broker has taken nothing for {Seconds:0} s: the connection is given up for a new one", Stopwatch.GetElapsedTime(since, now).TotalSeconds);
         try

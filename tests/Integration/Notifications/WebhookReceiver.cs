@@ -45,10 +45,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
 
     public IReadOnlyCollection<ReceivedWebhook> Received => _received;
 
-    public IReadOnlyList<ReceivedWebhook> At(string path) => [.. _received.Where(webhook => webhook.Path == path)];
-
-    /// <summary>What came of this need alone: who subscribes without a filter hears of other tests' needs too.</summary>
-    public IReadOnlyList<ReceivedWebhook> At(string path, NeedId need) => [.. At(path).Where(webhook => (string?)webhook.Event["subject"] == need.ToString())];
+    /// <param name="need">What came of this one alone: who subscribes without a filter hears of other tests' needs too.</param>
+    public IReadOnlyList<ReceivedWebhook> At(string path, NeedId? need = null) =>
+        [.. _received.Where(webhook => webhook.Path == path && (need is null || (string?)webhook.Event["subject"] == need.ToString()))];
 
     /// <param name="behaviour">Is given the number of the call to this path, from 1. Without one, every call is answered 204.</param>
     public void Behave(string path, Func<int, HttpContext, Task> behaviour) => _behaviours[path] = behaviour;
@@ -59,15 +58,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
         return Task.CompletedTask;
     });
 
-    public async Task<ReceivedWebhook> FirstAsync(string path)
+    public async Task<ReceivedWebhook> FirstAsync(string path, NeedId? need = null)
     {
-        await Eventually.BecomesAsync(() => At(path).Count > 0, $"something is received at {path}");
-        return At(path)[0];
-    }
-
-    public async Task<ReceivedWebhook> FirstAsync(string path, NeedId need)
-    {
-        await Eventually.BecomesAsync(() => At(path, need).Count > 0, $"it is received at {path}");
+        await Eventually.BecomesAsync(() => At(path, need).Count > 0, $"something is received at {path}");
         return At(path, need)[0];
     }
 
