@@ -4,13 +4,14 @@ using Microsoft.Extensions.Hosting;
 namespace Huzhu.ServiceDefaults;
 
 /// <summary>
-/// Lets callers go before the server stops. Where somebody has called lately, calls are answered as ever for as long as they
-/// come, and three seconds at the longest, but each answer ends its connection: so the next call goes to another replica, and
-/// none is on its way into a connection that is just being closed. Meanwhile the service says that it is not ready.
+/// Lets callers go before the server stops. Where somebody has called lately, calls are answered as ever for the second in
+/// which callers hear of it and for as long as they come, three seconds at the longest, but each answer ends its connection:
+/// so the next call goes to another replica, and none is on its way into a connection that is just being closed. Meanwhile
+/// the service says that it is not ready.
 /// </summary>
 internal sealed class Draining : IHostedLifecycleService, IHealthCheck
 {
-    private const int LatelyMilliseconds = 2000, QuietMilliseconds = 500, LongestMilliseconds = 3000;
+    private const int LatelyMilliseconds = 2000, HeardOfMilliseconds = 1000, QuietMilliseconds = 500, LongestMilliseconds = 3000;
     private long _lastCall = -LatelyMilliseconds;
     private volatile bool _hasBegun;
 
@@ -25,7 +26,7 @@ internal sealed class Draining : IHostedLifecycleService, IHealthCheck
         var began = Environment.TickCount64;
         if (began - Volatile.Read(ref _lastCall) > LatelyMilliseconds)
             return;
-        while (Environment.TickCount64 - Math.Max(began, Volatile.Read(ref _lastCall)) < QuietMilliseconds
+        while (Environment.TickCount64 - Math.Max(began + HeardOfMilliseconds, Volatile.Read(ref _lastCall)) < QuietMilliseconds
             && Environment.TickCount64 - began < LongestMilliseconds && !cancellationToken.IsCancellationRequested)
             await Task.Delay(20, CancellationToken.None);
     }

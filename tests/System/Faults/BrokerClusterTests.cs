@@ -23,8 +23,11 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
     private const int Nodes = 3, Rate = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
-    /// <summary>A cut that is over before the nodes have noticed it (eight seconds, and a fourth of that) can leave two of them apart for good.</summary>
-    private static readonly TimeSpan ShortestCut = TimeSpan.FromSeconds(15);
+    /// <summary>
+    /// A cut that is over before the nodes have noticed it (eight seconds, and a fourth of that), or a node that stood still,
+    /// can leave a broker without Khepri apart for good. The first is avoided; where it happens, the runbook is followed.
+    /// </summary>
+    private static readonly TimeSpan ShortestCut = TimeSpan.FromSeconds(15), TimeToJoin = TimeSpan.FromSeconds(30);
 
     private enum Fault
     {
@@ -50,6 +53,7 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
         // In the short form: cut off, and killed.
         var rounds = FaultSettings.IsLong ? Math.Min(50, FaultSettings.Kills) : 2;
         var chance = new Random(FaultSettings.Seed);
+        var restarted = 0;
 
         var nodes = await RabbitMqServer.StartClusterAsync(installation!, run, Nodes, cancellation, network?.Places);
         try
@@ -80,7 +84,7 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
 
             var found = await DrainAsync(nodes);
             var lost = confirmed.Except(found).ToList();
-            output.WriteLine($"Seed {FaultSettings.Seed}: {rounds} leaders lost; {submitted} requests, {load.Accepted.Count} answers with a 2xx, {load.Failures.Count} attempts failed on the way; {confirmed.Count} confirmed messages of a bare client, {lost.Count} lost.");
+            output.WriteLine($"Seed {FaultSettings.Seed}: {rounds} leaders lost; {restarted} nodes restarted because they stayed apart; {submitted} requests, {load.Accepted.Count} answers with a 2xx, {load.Failures.Count} attempts failed on the way; {confirmed.Count} confirmed messages of a bare client, {lost.Count} lost.");
             Assert.Empty(lost);
 
             async Task BreakAsync()
@@ -103,6 +107,14 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
                     if (fault is Fault.CutOffFromNodes or Fault.CutOffFromAll && ShortestCut - watch.Elapsed is { Ticks: > 0 } left)
                         await Task.Delay(left, cancellation);
                     await MendAsync(fault, leader);
+                    // The one that was lost first; the other two may have parted over it.
+                    for (var next = 0; next < Nodes && !await AreTogetherAsync(nodes, TimeToJoin); next++)
+                    {
+                        var apart = nodes[(leader + next) % Nodes];
+                        restarted++;
+                        await apart.KillAsync();
+                        await apart.StartAgainAsync(cancellation);
+                    }
                     output.WriteLine($"{DateTime.UtcNow:HH:mm:ss} {round + 1}/{rounds} node {leader + 1} {fault}: a need came to its end after {services.TotalSeconds:0.0} s; {Confirmed()} confirmed.");
                 }
                 // All are members again.
@@ -182,23 +194,30 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
     /// <summary>The queues in which something waits, or that nobody reads.</summary>
     private static async Task<string> QueuesAsync(IEnumerable<RabbitMqServer> nodes)
     {
+        return await AskAsync(nodes) is not { } queues
+            ? "No node tells of its queues."
+            : string.Join("\n", queues.Select(queue =>
+                $"{queue.GetProperty("name").GetString()}: {Number(queue, "messages_ready")} ready, {Number(queue, "messages_unacknowledged")} unacknowledged, {Number(queue, "consumers")} consumers")
+                .Where(line => !line.Contains(": 0 ready, 0 ", StringComparison.Ordinal) || line.EndsWith(" 0 consumers", StringComparison.Ordinal)));
+
+        static string Number(JsonElement queue, string name) => queue.TryGetProperty(name, out var number) && number.ValueKind == JsonValueKind.Number ? number.ToString() : "?";
+    }
+
+    /// <summary>What the first node that answers says of the queues; null when none does. It says some members twice while it changes: the last counts.</summary>
+    private static async Task<IReadOnlyList<JsonElement>?> AskAsync(IEnumerable<RabbitMqServer> nodes)
+    {
         foreach (var node in nodes)
         {
             try
             {
-                var all = await node.Management.GetFromJsonAsync<JsonElement>($"api/queues/{RabbitMqServer.DefaultVirtualHost}");
-                return string.Join("\n", all.EnumerateArray().Select(queue => (Name: queue.GetProperty("name").GetString(), Said: queue)).Select(queue =>
-                    $"{queue.Name}: {Number(queue.Said, "messages_ready")} ready, {Number(queue.Said, "messages_unacknowledged")} unacknowledged, {Number(queue.Said, "consumers")} consumers")
-                    .Where(line => !line.Contains(": 0 ready, 0 ", StringComparison.Ordinal) || line.EndsWith(" 0 consumers", StringComparison.Ordinal)));
+                return await node.Management.GetFromJsonAsync<List<JsonElement>>($"api/queues/{RabbitMqServer.DefaultVirtualHost}");
             }
             catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException)
             {
                 // Another node may know.
             }
         }
-        return "No node tells of its queues.";
-
-        static string Number(JsonElement queue, string name) => queue.EnumerateObject().LastOrDefault(member => member.NameEquals(name)) is { Value.ValueKind: JsonValueKind.Number } number ? number.Value.ToString() : "?";
+        return null;
     }
 
     private static async Task DeclareAsync(RabbitMqServer node)
@@ -251,45 +270,40 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
     /// </summary>
     private static async Task<int> LeaderAsync(IReadOnlyList<RabbitMqServer> nodes, Random chance)
     {
+        if (!await AreTogetherAsync(nodes, Patience))
+            throw new TimeoutException("The nodes do not see each other.");
         for (var deadline = DateTime.UtcNow + Patience; DateTime.UtcNow < deadline; await Task.Delay(500))
         {
-            if (!await AreTogetherAsync(nodes))
-                continue;
-            foreach (var node in nodes)
-            {
-                try
-                {
-                    // The broker says some members of the object twice while it changes.
-                    var all = await node.Management.GetFromJsonAsync<JsonElement>($"api/queues/{RabbitMqServer.DefaultVirtualHost}");
-                    var leaders = all.EnumerateArray().Where(queue => queue.TryGetProperty("type", out var type) && type.GetString() == "quorum").Select(queue =>
-                        queue.TryGetProperty("leader", out var named) && queue.TryGetProperty("online", out var online) && online.GetArrayLength() == nodes.Count ? named.GetString() : null).ToList();
-                    if (leaders.Count > 0 && leaders.TrueForAll(leader => !string.IsNullOrEmpty(leader)))
-                        return int.Parse(leaders[chance.Next(leaders.Count)]!.Split('@')[0].Split('-')[^1], System.Globalization.CultureInfo.InvariantCulture) - 1;
-                }
-                catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException or InvalidOperationException)
-                {
-                    // Another node may know.
-                }
-            }
+            var leaders = (await AskAsync(nodes) ?? []).Where(queue => queue.TryGetProperty("type", out var type) && type.GetString() == "quorum").Select(queue =>
+                queue.TryGetProperty("leader", out var named) && queue.TryGetProperty("online", out var online) && online.GetArrayLength() == nodes.Count ? named.GetString() : null).ToList();
+            if (leaders.Count > 0 && leaders.TrueForAll(leader => !string.IsNullOrEmpty(leader)))
+                return int.Parse(leaders[chance.Next(leaders.Count)]!.Split('@')[0].Split('-')[^1], System.Globalization.CultureInfo.InvariantCulture) - 1;
         }
-        throw new TimeoutException("The nodes do not see each other, or a queue has no leader, or not all of its members.");
+        throw new TimeoutException("A queue has no leader, or not all of its members.");
     }
 
-    private static async Task<bool> AreTogetherAsync(IReadOnlyList<RabbitMqServer> nodes)
+    private static async Task<bool> AreTogetherAsync(IReadOnlyList<RabbitMqServer> nodes, TimeSpan within)
     {
-        try
+        for (var deadline = DateTime.UtcNow + within; DateTime.UtcNow < deadline; await Task.Delay(500))
         {
-            foreach (var node in nodes)
-            {
-                var seen = await node.Management.GetFromJsonAsync<JsonElement>("api/nodes");
-                if (seen.GetArrayLength() != nodes.Count || !seen.EnumerateArray().All(one => one.GetProperty("running").GetBoolean() && one.TryGetProperty("partitions", out var partitions) && partitions.GetArrayLength() == 0))
-                    return false;
-            }
-            return true;
+            var seen = await Task.WhenAll(nodes.Select(SeesAllAsync));
+            if (seen.All(all => all))
+                return true;
         }
-        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException)
+        return false;
+
+        async Task<bool> SeesAllAsync(RabbitMqServer node)
         {
-            return false;
+            try
+            {
+                var seen = await node.Management.GetFromJsonAsync<List<JsonElement>>("api/nodes");
+                return seen!.Count == nodes.Count && seen.TrueForAll(one =>
+                    one.GetProperty("running").GetBoolean() && one.TryGetProperty("partitions", out var partitions) && partitions.GetArrayLength() == 0);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException)
+            {
+                return false;
+            }
         }
     }
 

@@ -18,7 +18,10 @@ namespace Huzhu.SystemTests.Faults;
 internal sealed class FaultLoad : IAsyncDisposable
 {
     public const int PlacesEach = 60;
-    private const int Groups = 8;
+    private const int Groups = 8, Coordinators = 8;
+
+    /// <summary>From this many needs a second on one coordinator answers at a time, until all are submitted: see there.</summary>
+    private const int FastPerSecond = 25;
     private static readonly TimeSpan LongestShortLoad = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan HeardOfWithin = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
@@ -30,6 +33,7 @@ internal sealed class FaultLoad : IAsyncDisposable
     private readonly ConcurrentDictionary<Guid, byte> _offers = new();
     private readonly Dictionary<string, long> _read = [];
     private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _coordinators = new(Coordinators);
     private readonly Task _coordinating;
     private int _turn, _answering, _unanswered;
 
@@ -104,12 +108,16 @@ internal sealed class FaultLoad : IAsyncDisposable
 
     /// <summary>
     /// Submits at an even pace, whatever the answers do, until <paramref name="until"/> ends; in the short form no longer
-    /// than half a minute, however slow the machine.
+    /// than half a minute, however slow the machine. Where the pace is fast most needs wait for a place meanwhile, as in a
+    /// surge: one that is answered and done costs several times one that waits, and this machine has two cores for everything.
     /// </summary>
     public async Task<int> SubmitSteadilyAsync(string prefix, int perSecond, Task until)
     {
         var (began, count) = (System.Diagnostics.Stopwatch.StartNew(), 0);
         var calls = new List<Task>();
+        var kept = perSecond < FastPerSecond ? 0 : Coordinators - 1;
+        for (var coordinator = 0; coordinator < kept; coordinator++)
+            await _coordinators.WaitAsync();
         while (!until.IsCompleted && (FaultSettings.IsLong || began.Elapsed < LongestShortLoad))
         {
             for (; count < began.Elapsed.TotalSeconds * perSecond; count++)
@@ -117,6 +125,8 @@ internal sealed class FaultLoad : IAsyncDisposable
             await Task.Delay(20);
         }
         await Task.WhenAll(calls);
+        if (kept > 0)
+            _coordinators.Release(kept);
         return count;
     }
 
@@ -152,19 +162,19 @@ internal sealed class FaultLoad : IAsyncDisposable
         await _coordinating;
         _http.Dispose();
         _stop.Dispose();
+        _coordinators.Dispose();
     }
 
     /// <summary>Reads what coordinators are told, as lines of the file channel come, and takes and does whatever is offered.</summary>
     private async Task CoordinateAsync()
     {
-        var slots = new SemaphoreSlim(8);
         var answers = new List<Task>();
         while (!_stop.IsCancellationRequested)
         {
             foreach (var offer in ReadOffers())
             {
                 Interlocked.Increment(ref _answering);
-                answers.Add(AnswerAsync(offer.Offer, offer.Need, slots));
+                answers.Add(AnswerAsync(offer.Offer, offer.Need));
             }
             await Task.WhenAny(Task.Delay(200, _stop.Token));
         }
@@ -198,9 +208,9 @@ internal sealed class FaultLoad : IAsyncDisposable
         return offers;
     }
 
-    private async Task AnswerAsync(Guid offer, Guid need, SemaphoreSlim slots)
+    private async Task AnswerAsync(Guid offer, Guid need)
     {
-        await slots.WaitAsync();
+        await _coordinators.WaitAsync();
         try
         {
             if (await SayAsync(Call.Accept, "accept"))
@@ -212,7 +222,7 @@ internal sealed class FaultLoad : IAsyncDisposable
         }
         finally
         {
-            slots.Release();
+            _coordinators.Release();
             Interlocked.Decrement(ref _answering);
         }
 
