@@ -274,8 +274,9 @@ public sealed class BrokerClusterTests(Servers servers, ITestOutputHelper output
             throw new TimeoutException("The nodes do not see each other.");
         for (var deadline = DateTime.UtcNow + Patience; DateTime.UtcNow < deadline; await Task.Delay(500))
         {
-            var leaders = (await AskAsync(nodes) ?? []).Where(queue => queue.TryGetProperty("type", out var type) && type.GetString() == "quorum").Select(queue =>
-                queue.TryGetProperty("leader", out var named) && queue.TryGetProperty("online", out var online) && online.GetArrayLength() == nodes.Count ? named.GetString() : null).ToList();
+            var leaders = (await AskAsync(nodes) ?? []).Where(queue => queue.TryGetProperty("type", out var type) && type.ValueEquals("quorum")).Select(queue =>
+                queue.TryGetProperty("leader", out var named) && named.ValueKind == JsonValueKind.String
+                && queue.TryGetProperty("online", out var online) && online.ValueKind == JsonValueKind.Array && online.GetArrayLength() == nodes.Count ? named.GetString() : null).ToList();
             if (leaders.Count > 0 && leaders.TrueForAll(leader => !string.IsNullOrEmpty(leader)))
                 return int.Parse(leaders[chance.Next(leaders.Count)]!.Split('@')[0].Split('-')[^1], System.Globalization.CultureInfo.InvariantCulture) - 1;
         }

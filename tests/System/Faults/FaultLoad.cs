@@ -27,7 +27,8 @@ internal sealed class FaultLoad : IAsyncDisposable
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     private readonly ServiceHost _services;
-    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2) }) { Timeout = TimeSpan.FromSeconds(20) };
+    // Front ends have so many connections: a replica that is slow meets waiting calls, and no flood of new connections.
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2), MaxConnectionsPerServer = 64 }) { Timeout = TimeSpan.FromSeconds(20) };
     private readonly string _intake, _coordinator;
     private readonly ConcurrentQueue<AcceptedCall> _accepted = new();
     private readonly ConcurrentDictionary<Guid, byte> _offers = new();
